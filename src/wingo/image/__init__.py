@@ -1,0 +1,1 @@
+"""Images and indexes as frozen values over their raw bytes."""
