@@ -71,9 +71,7 @@ class RemoteError(WingoError):
         status: the HTTP status, or None when no answer came.
     """
 
-    def __init__(
-        self, message: str, *, status: int | None = None, hint: str = "", temporary: bool = False
-    ) -> None:
+    def __init__(self, message: str, *, status: int | None = None, hint: str = "", temporary: bool = False) -> None:
         super().__init__(message, hint=hint, temporary=temporary)
         self.status = status
 

@@ -13,6 +13,7 @@ from wingo.oci.config import ImageConfig, decode_config
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest, sha256_digest
 from wingo.oci.manifest import IndexManifest, Manifest, decode_index, decode_manifest
+from wingo.oci.media_types import DOCKER_CONFIG, OCI_CONFIG
 from wingo.oci.platform import Platform
 
 Opener: TypeAlias = Callable[[], BinaryIO]
@@ -24,7 +25,7 @@ class Layer(msgspec.Struct, frozen=True):
 
     Attributes:
         descriptor: of the bytes as stored, compressed mostly.
-        diff_id: the digest of the uncompressed tar.
+        diff_id: the digest of the uncompressed tar; "" in an artifact that is no image.
         open: opens the bytes as stored.
     """
 
@@ -70,8 +71,8 @@ class Image(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def descriptor(self) -> Descriptor:
-        """What an index says of this image."""
-        return Descriptor(self.media_type, self.digest, len(self.manifest_bytes), platform=self.platform)
+        """The descriptor of the manifest, without its platform."""
+        return Descriptor(self.media_type, self.digest, len(self.manifest_bytes))
 
 
 class Index(msgspec.Struct, frozen=True, dict=True):
@@ -131,8 +132,12 @@ def make_image(
     Raises:
         Malformed: the documents contradict each other, for instance in the number of layers.
     """
-    manifest, config = decode_manifest(manifest_bytes), decode_config(config_bytes)
-    diff_ids = config.diff_ids
+    manifest = decode_manifest(manifest_bytes)
+    if manifest.config.media_type not in (OCI_CONFIG, DOCKER_CONFIG):
+        # An artifact (a signature, a chart): it travels as it is, and has no uncompressed digests.
+        layers = tuple(Layer(descriptor, Digest(""), open_layer(descriptor)) for descriptor in manifest.layers)
+        return Image(manifest_bytes, media_type, config_bytes, layers)
+    diff_ids = decode_config(config_bytes).diff_ids
     if len(diff_ids) != len(manifest.layers):
         raise Malformed("image", f"the manifest has {len(manifest.layers)} layers, the config {len(diff_ids)} diff_ids")
     layers = tuple(

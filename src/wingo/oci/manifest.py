@@ -7,7 +7,7 @@ import msgspec
 from wingo.errors import Malformed
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import parse_digest
-from wingo.oci.media_types import is_index, is_manifest
+from wingo.oci.media_types import OCI_INDEX, OCI_MANIFEST, is_index, is_manifest
 from wingo.oci.wire import MAX_CHILDREN, MAX_LAYERS, MAX_MANIFEST_BYTES, decode, rename
 
 
@@ -34,15 +34,19 @@ class IndexManifest(msgspec.Struct, frozen=True, omit_defaults=True, rename=rena
     annotations: dict[str, str] = {}
 
 
+_ABSENT = msgspec.Raw(b"null")
+"""A member that is not there, or is null: Go's readers do not tell the two apart."""
+
+
 class _Head(msgspec.Struct, frozen=True, rename=rename):
     """Enough of a document to tell what it is."""
 
     schema_version: int = 0
     media_type: str = ""
-    manifests: msgspec.Raw | None = None
-    config: msgspec.Raw | None = None
-    layers: msgspec.Raw | None = None
-    fs_layers: msgspec.Raw | None = None
+    manifests: msgspec.Raw = _ABSENT
+    config: msgspec.Raw = _ABSENT
+    layers: msgspec.Raw = _ABSENT
+    fs_layers: msgspec.Raw = _ABSENT
 
 
 def media_type_of(data: bytes, claimed: str = "") -> str:
@@ -54,14 +58,14 @@ def media_type_of(data: bytes, claimed: str = "") -> str:
         Malformed: it is neither an index nor a manifest, is of Docker's schema 1, or its words disagree.
     """
     head = decode(data, _Head, "manifest", limit=MAX_MANIFEST_BYTES)
-    if head.schema_version == 1 or head.fs_layers is not None:
+    if head.schema_version == 1 or head.fs_layers != _ABSENT:
         raise Malformed(
             "manifest", "it is of Docker's schema 1", hint="Push the image again with a tool made after 2017."
         )
     if head.schema_version != 2:
         raise Malformed("manifest", f"schemaVersion is {head.schema_version}, not 2")
-    looks_like_index = head.manifests is not None
-    if looks_like_index and (head.config is not None or head.layers is not None):
+    looks_like_index = head.manifests != _ABSENT
+    if looks_like_index and (head.config != _ABSENT or head.layers != _ABSENT):
         raise Malformed("manifest", "it is both an index and an image")
     media_type = head.media_type or claimed.partition(";")[0].strip()
     if is_index(media_type) if looks_like_index else is_manifest(media_type):
@@ -69,9 +73,7 @@ def media_type_of(data: bytes, claimed: str = "") -> str:
             raise Malformed("manifest", f"it says {head.media_type} of itself and came as {claimed}")
         return media_type
     if media_type in ("", "application/json", "text/plain", "application/octet-stream"):
-        from wingo.oci import media_types  # noqa: PLC0415  (names, where they are needed once)
-
-        return media_types.OCI_INDEX if looks_like_index else media_types.OCI_MANIFEST
+        return OCI_INDEX if looks_like_index else OCI_MANIFEST
     raise Malformed("manifest", f"unexpected type {media_type[:160]!r}")
 
 

@@ -88,7 +88,9 @@ def parse_reference(text: str, *, default_tag: str = "") -> Reference:
         try:
             digest = parse_digest(digest_text)
         except WingoError as error:
-            raise RequestError(f"{text[:200]!r}: after '@' there must be a digest, sha256: and 64 hex digits") from error
+            raise RequestError(
+                f"{text[:200]!r}: after '@' there must be a digest, sha256: and 64 hex digits"
+            ) from error
     name, tag = rest, ""
     if (colon := rest.rfind(":")) > rest.rfind("/"):
         name, tag = rest[:colon], rest[colon + 1 :]
@@ -115,4 +117,6 @@ def _check_name(text: str, registry: str, repository: str) -> None:
         if _REPOSITORY_PART.match(part):
             continue
         hint = "Write the repository in lower case." if part != part.lower() else ""
-        raise RequestError(f"{text[:200]!r} is not a reference: {part[:100]!r} cannot be part of a repository", hint=hint)
+        raise RequestError(
+            f"{text[:200]!r} is not a reference: {part[:100]!r} cannot be part of a repository", hint=hint
+        )
