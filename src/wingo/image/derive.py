@@ -112,15 +112,20 @@ def _patched(base: Image | None, added: Sequence[AddedLayer], patch: ConfigPatch
     kept["config"] = settings
     diff_ids = () if base is None else tuple(layer.diff_id for layer in base.layers)
     kept["rootfs"] = RootFs(diff_ids=(*diff_ids, *(item.layer.diff_id for item in added)))
-    history = (() if base is None else (base.config.history or ())) + tuple(item.history for item in added)
-    kept["history"] = _complete(history, diff_ids, len(added))
+    kept["history"] = [*_history_below(base, old), *(item.history for item in added)]
     return dict(sorted(kept.items()))
 
 
-def _complete(history: tuple[History, ...], below: Sequence[object], added: int) -> tuple[History, ...]:
-    """Pads a base's missing history, so that its non-empty lines are as many as the layers (image-spec `config.md`)."""
-    missing = len(below) + added - sum(not line.empty_layer for line in history)
-    return (History(comment="a layer of the base, without history"),) * max(missing, 0) + history
+def _history_below(base: Image | None, document: Mapping[str, object]) -> list[object]:
+    """The base's lines as they stand, padded so that the non-empty ones are as many as the layers (image-spec
+    `config.md`)."""
+    if base is None:
+        return []
+    lines = document.get("history")
+    missing = len(base.layers) - sum(not line.empty_layer for line in base.config.history or ())
+    return [History(comment="a layer of the base, without history")] * max(missing, 0) + (
+        lines if isinstance(lines, list) else []
+    )
 
 
 def _set(members: dict[str, object], name: str, value: object) -> None:

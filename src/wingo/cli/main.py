@@ -1,0 +1,137 @@
+"""`wingo VERB …`: finds the command, runs it, turns an error into a message and an exit code.
+
+Nothing is imported here that `wingo --help` does not need: a command's file is loaded when the command is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from wingo.cli import exit_codes
+from wingo.errors import RequestError, WingoError
+from wingo.version import VERSION
+
+if TYPE_CHECKING:
+    from wingo.host import Host
+
+COMMANDS = {
+    "build": "compile Go programs and make images of them",
+    "push": "send an image from a local place to a registry",
+    "pull": "fetch an image from a registry to a local place",
+    "copy": "copy an image from one place to another",
+    "rebase": "put an image onto a newer base without building it again",
+    "base": "list, fetch and show the base images in the cache",
+    "login": "store the credentials of a registry",
+    "logout": "remove the credentials of a registry",
+    "completion": "print the completion script of a shell",
+}
+"""Every command and its line in `wingo --help`."""
+
+_EPILOG = """\
+examples:
+  wingo build . --push -t registry.example/team/app:v1
+  wingo build ./cmd/... --platform ltsc2022,ltsc2025,linux/amd64 -o oci:out
+  wingo rebase registry.example/team/app:v1 --base nanoserver
+
+'wingo COMMAND --help' explains a command. Settings are read from wingo.toml and WINGO_… variables too.
+"""
+
+
+class Command(Protocol):
+    """What a command's file offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the command's description and arguments."""
+
+    def run(self, args: argparse.Namespace, host: Host) -> int:
+        """Runs it; the result goes to stdout; returns the exit code."""
+
+
+def load_command(name: str) -> Command:
+    """Imports a command's file."""
+    return import_module(f"wingo.cli.{name}")  # type: ignore[return-value]
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with wingo's way of saying an error."""
+
+    def error(self, message: str) -> NoReturn:
+        name = self.prog
+        if message.startswith("unrecognized arguments: "):
+            message = f"{name} does not know {message.partition(': ')[2]}"
+        raise RequestError(message, hint=f"Run '{name} --help' to see what it takes.")
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole parser, with every command's arguments; with `only`, just that command's."""
+    parser = _Parser(
+        prog="wingo",
+        description="Container images for Go programs, Windows first: no Docker daemon, no Windows host.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"wingo {VERSION}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Parser)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if only in (None, name):
+            load_command(name).configure(command)
+    return parser
+
+
+def main(argv: Sequence[str], host: Host | None = None) -> int:
+    """Runs one command line.
+
+    Args:
+        argv: without the program's name.
+        host: the machine; by default this one.
+
+    Returns:
+        The exit code.
+    """
+    from wingo.cli.render import Console
+
+    name = argv[0] if argv else ""
+    console = Console.for_streams(argv)
+    try:
+        if name and not name.startswith("-") and name not in COMMANDS:
+            raise _unknown_command(name)
+        parser = build_parser(only=name if name in COMMANDS else "")
+        args = parser.parse_args(argv)
+        if not args.command:
+            parser.print_help()
+            return exit_codes.OK
+        if host is None:
+            from wingo.host import this_host
+
+            host = this_host(console)
+        return load_command(args.command).run(args, host)
+    except WingoError as error:
+        console.error(error)
+        return exit_codes.exit_code(error)
+    except KeyboardInterrupt:
+        console.interrupted()
+        return exit_codes.INTERRUPTED
+
+
+def _unknown_command(name: str) -> RequestError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    hint = f"Did you mean 'wingo {near[0]}'?" if near else "Run 'wingo --help' to see the commands."
+    return RequestError(f"there is no command {name!r}", hint=hint)
+
+
+def entry() -> NoReturn:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
