@@ -1,0 +1,94 @@
+"""What a person sees: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from wingo.errors import WingoError
+
+if TYPE_CHECKING:
+    from wingo.image.progress import Progress
+
+_RED, _YELLOW, _GREEN, _DIM, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
+
+
+class Console:
+    """The two streams, and whether a person looks at them.
+
+    Attributes:
+        quiet: only results and errors.
+        colour: whether stderr may have colours (a terminal, and no NO_COLOR).
+    """
+
+    def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False, colour: bool = False) -> None:
+        self._out = out
+        self._err = err
+        self.quiet = quiet
+        self.colour = colour
+
+    @classmethod
+    def for_streams(cls, argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Console:
+        """A console on this process's streams."""
+        own = argv[: list(argv).index("--")] if "--" in argv else argv
+        colour = sys.stderr.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+        return cls(sys.stdout, sys.stderr, quiet="--quiet" in own or "-q" in own, colour=colour)
+
+    def result(self, text: str) -> None:
+        """Prints a result."""
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    def say(self, text: str) -> None:
+        """Tells what happens."""
+        if not self.quiet:
+            self._write(text)
+
+    def note(self, text: str) -> None:
+        """Tells something that a person should know."""
+        if not self.quiet:
+            self._write(f"{self.paint('note:', _YELLOW)} {text}")
+
+    def error(self, error: WingoError) -> None:
+        """Tells what went wrong, and how to mend it."""
+        self._write(f"{self.paint('error:', _RED)} {_printable(str(error))}")
+        if error.hint:
+            self._write(f"{self.paint('hint:', _YELLOW)} {_printable(error.hint)}")
+
+    def interrupted(self) -> None:
+        """Tells that Ctrl-C was heard."""
+        self._write(f"{self.paint('interrupted:', _RED)} nothing half-made was left behind; run it again to go on")
+
+    def paint(self, text: str, colour: str) -> str:
+        """The text in a colour, where colours are shown."""
+        return f"{colour}{text}{_PLAIN}" if self.colour else text
+
+    def dim(self, text: str) -> str:
+        """The text, made less loud."""
+        return self.paint(text, _DIM)
+
+    def strong(self, text: str) -> str:
+        """The text, made louder."""
+        return self.paint(text, _BOLD)
+
+    def good(self, text: str) -> str:
+        """The text, as good news."""
+        return self.paint(text, _GREEN)
+
+    @property
+    def progress(self) -> Progress:
+        """Draws long actions: bars on a terminal, lines elsewhere, nothing when quiet."""
+        from wingo.cli.progress import progress_on
+
+        return progress_on(self, self._err)
+
+    def _write(self, text: str) -> None:
+        self._err.write(text + "\n")
+        self._err.flush()
+
+
+def _printable(text: str) -> str:
+    """Without control characters: names and messages of others must not steer a terminal."""
+    return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)

@@ -1,0 +1,131 @@
+"""The one reader of the machine: clock, environment, processes, directories (design, decision 6). No decisions here."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from wingo.errors import HostError
+
+if TYPE_CHECKING:
+    from wingo.cli.render import Console
+    from wingo.golang.runner import Runner
+
+_SETTINGS_FILE = "wingo.toml"
+_MAX_SETTINGS_BYTES = 1 << 20
+
+
+class Host:
+    """What wingo knows of the machine that it runs on.
+
+    Attributes:
+        environment: the environment variables.
+        directory: the current directory.
+        cache_directory: where wingo keeps what it can make or fetch again.
+        processors: how many may be used.
+        console: where people are told things.
+        now: gives the seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: Mapping[str, str],
+        directory: str,
+        cache_directory: str,
+        processors: int,
+        console: Console,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.environment = environment
+        self.directory = directory
+        self.cache_directory = cache_directory
+        self.processors = processors
+        self.console = console
+        self.now = now
+
+    def path(self, text: str) -> str:
+        """A path that a user wrote, as an absolute one."""
+        return os.path.normpath(os.path.join(self.directory, os.path.expanduser(text)))
+
+    def find_settings(self, start: str = "") -> str | None:
+        """The nearest wingo.toml at or above a directory, but not above the module or repository that it is in."""
+        folder = self.path(start or ".")
+        while True:
+            candidate = os.path.join(folder, _SETTINGS_FILE)
+            if os.path.isfile(candidate):
+                return candidate
+            parent = os.path.dirname(folder)
+            if parent == folder or any(os.path.exists(os.path.join(folder, name)) for name in ("go.mod", ".git")):
+                return None
+            folder = parent
+
+    def read_text(self, path: str) -> str:
+        """A small text file.
+
+        Raises:
+            HostError: it cannot be read, is too large, or is not UTF-8.
+        """
+        try:
+            with open(path, "rb") as file:
+                data = file.read(_MAX_SETTINGS_BYTES + 1)
+            if len(data) > _MAX_SETTINGS_BYTES:
+                raise HostError(f"{path} has more than {_MAX_SETTINGS_BYTES} bytes")
+            return data.decode()
+        except OSError as error:
+            raise HostError(f"cannot read {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise HostError(f"{path} is not UTF-8 text") from error
+
+    @property
+    def runner(self) -> Runner:
+        """Runs programs."""
+        from wingo.processes import ProcessRunner
+
+        return ProcessRunner()
+
+
+def this_host(console: Console) -> Host:
+    """The machine that wingo runs on.
+
+    Raises:
+        HostError: there is no current directory, or no home to keep a cache in.
+    """
+    try:
+        directory = os.getcwd()
+    except OSError as error:
+        raise HostError("the current directory does not exist any more", hint="Change to one that does.") from error
+    environment = dict(os.environ)
+    return Host(
+        environment=environment,
+        directory=directory,
+        cache_directory=cache_directory(environment, sys.platform),
+        processors=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        console=console,
+    )
+
+
+def cache_directory(environment: Mapping[str, str], system: str) -> str:
+    """Where the platform keeps caches: `WINGO_CACHE_DIR`, else XDG's, macOS's or Windows's place.
+
+    Raises:
+        HostError: none of the variables that could tell is set.
+    """
+    if chosen := environment.get("WINGO_CACHE_DIR"):
+        return os.path.abspath(chosen)
+    home = environment.get("HOME") or environment.get("USERPROFILE")
+    if system == "win32" and environment.get("LOCALAPPDATA"):
+        return os.path.join(environment["LOCALAPPDATA"], "wingo", "cache")
+    if environment.get("XDG_CACHE_HOME"):
+        return os.path.join(environment["XDG_CACHE_HOME"], "wingo")
+    if not home:
+        raise HostError(
+            "there is no place for the cache: neither HOME nor WINGO_CACHE_DIR is set",
+            hint="Set WINGO_CACHE_DIR to a directory that wingo may write.",
+        )
+    if system == "darwin":
+        return os.path.join(home, "Library", "Caches", "wingo")
+    return os.path.join(home, ".cache", "wingo")
