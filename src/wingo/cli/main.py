@@ -53,7 +53,8 @@ class Command(Protocol):
 
 def load_command(name: str) -> Command:
     """Imports a command's file."""
-    return import_module(f"wingo.cli.{name}")  # type: ignore[return-value]
+    command: Command = import_module(f"wingo.cli.{name}")  # type: ignore[assignment]
+    return command
 
 
 class _Parser(argparse.ArgumentParser):

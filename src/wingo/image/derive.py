@@ -112,20 +112,19 @@ def _patched(base: Image | None, added: Sequence[AddedLayer], patch: ConfigPatch
     kept["config"] = settings
     diff_ids = () if base is None else tuple(layer.diff_id for layer in base.layers)
     kept["rootfs"] = RootFs(diff_ids=(*diff_ids, *(item.layer.diff_id for item in added)))
-    kept["history"] = [*_history_below(base, old), *(item.history for item in added)]
+    kept["history"] = [*history_below(base), *(item.history for item in added)]
     return dict(sorted(kept.items()))
 
 
-def _history_below(base: Image | None, document: Mapping[str, object]) -> list[object]:
+def history_below(base: Image | None) -> list[object]:
     """The base's lines as they stand, padded so that the non-empty ones are as many as the layers (image-spec
     `config.md`)."""
     if base is None:
         return []
-    lines = document.get("history")
+    lines = document(base.config_bytes, "config", limit=MAX_CONFIG_BYTES).get("history")
     missing = len(base.layers) - sum(not line.empty_layer for line in base.config.history or ())
-    return [History(comment="a layer of the base, without history")] * max(missing, 0) + (
-        lines if isinstance(lines, list) else []
-    )
+    padding: list[object] = [History(comment="a layer of the base, without history")] * max(missing, 0)
+    return padding + (lines if isinstance(lines, list) else [])
 
 
 def _set(members: dict[str, object], name: str, value: object) -> None:
@@ -151,13 +150,13 @@ def make_index(
             raise RequestError(f"two images of the index are for {platform}")
         seen[platform] = image
     media_type = DOCKER_LIST if docker else OCI_INDEX
-    document = IndexManifest(
+    listing = IndexManifest(
         schema_version=2,
         media_type=media_type,
         manifests=tuple(msgspec.structs.replace(image.descriptor, platform=image.platform) for image in images),
         annotations={} if docker else dict(annotations or {}),
     )
-    return Index(encode(document), media_type, tuple(images))
+    return Index(encode(listing), media_type, tuple(images))
 
 
 def common_family(bases: Sequence[Image | None]) -> Family:
