@@ -1,0 +1,36 @@
+"""Things done side by side in threads (design, decision 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def in_parallel(function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) -> list[_Result]:
+    """Applies a function to items side by side.
+
+    Args:
+        function: called once with each item, in some thread.
+        items: what to work on.
+        jobs: how many at a time.
+
+    Returns:
+        The results, in the order of the items.
+
+    Raises:
+        Exception: the first error in the items' order; what has not begun by then is not begun.
+    """
+    if len(items) <= 1 or jobs <= 1:
+        return [function(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(jobs, len(items))) as pool:
+        futures = [pool.submit(function, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
