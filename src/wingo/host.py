@@ -51,6 +51,10 @@ class Host:
         """A path that a user wrote, as an absolute one."""
         return os.path.normpath(os.path.join(self.directory, os.path.expanduser(text)))
 
+    def is_directory(self, text: str) -> bool:
+        """Whether a path that a user wrote is a directory."""
+        return os.path.isdir(self.path(text))
+
     def find_settings(self, start: str = "") -> str | None:
         """The nearest wingo.toml at or above a directory, but not above the module or repository that it is in."""
         folder = self.path(start or ".")

@@ -1,0 +1,86 @@
+"""`wingo build`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from wingo.cli.exit_codes import OK
+from wingo.cli.flags import add_output, add_settings, settings_of
+
+if TYPE_CHECKING:
+    from wingo.cli.render import Console
+    from wingo.host import Host
+    from wingo.pipeline.report import BuildReport, ProgramReport
+
+_DESCRIPTION = """\
+Compiles Go programs, once per system and processor, puts them on base images and ships the result: one image per
+platform, one index over them, one application layer that every Windows version shares.
+
+A TARGET is a directory (.), packages of the current module (./cmd/app, ./cmd/...), or a published program
+(github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin@latest). Without one, the current directory is built.
+"""
+
+_EPILOG = """\
+examples:
+  wingo build . --push -t registry.example/team/app:v1
+  wingo build ./cmd/... --push -t registry.example/team/{name}:v1
+  wingo build . --platform ltsc2022,ltsc2025,linux/amd64 -o oci:out
+  wingo build . --base servercore --base linux=static --platform all -o docker-archive:app.tar -t app:v1
+
+The result on stdout is the digest reference of what was pushed, one line per program, so that
+docker run $(wingo build . --push -t registry.example/app) works.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `wingo build`."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EPILOG
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="what to build; default: the current directory")
+    add_settings(parser)
+    add_output(parser)
+
+
+def run(args: argparse.Namespace, host: Host) -> int:
+    """Builds, ships and reports."""
+    from wingo.pipeline.request import read_request
+
+    targets = tuple(args.targets)
+    args.targets = None
+    start = next((target for target in targets if host.is_directory(target)), "")
+    settings = settings_of(args, host, start)
+    request = read_request(targets or settings.targets or (".",), settings, host)
+    from wingo.pipeline.unchanged import build_if_changed
+
+    report = build_if_changed(request, host)
+    if args.json:
+        from wingo.pipeline.report import as_json
+
+        host.console.result(as_json(report))
+    else:
+        _say(report, host.console)
+        for program in report.programs:
+            host.console.result(program.references[0] if program.references else program.digest)
+    return OK
+
+
+def _say(report: BuildReport, console: Console) -> None:
+    for program in report.programs:
+        console.say(_heading(program, console))
+        for image in program.platforms:
+            base = f"  on {image.base.rpartition('/')[2]}" if image.base else ""
+            console.say(f"  {image.platform:<34} {console.dim(image.digest[7:19])}{console.dim(base)}")
+        for reference in program.references:
+            console.say(f"  {console.good('pushed')} {reference.partition('@')[0]}")
+        for place in program.places:
+            console.say(f"  {console.good('wrote')} {place}")
+    if not any(program.references or program.places for program in report.programs):
+        console.note("nothing was shipped: add --push -t REGISTRY/NAME:TAG, or -o oci:DIR")
+    how = "nothing had changed" if report.unchanged else "built"
+    console.say(console.dim(f"{how} in {report.timings.get('total', 0):.2f} s"))
+
+
+def _heading(program: ProgramReport, console: Console) -> str:
+    size = f"{program.layer_bytes / 1e6:.1f} MB" if program.layer_bytes else ""
+    return f"{console.strong(program.name)}  {console.dim(program.import_path)}  {size}"
