@@ -1,0 +1,176 @@
+r"""What a Windows container runs: the program, its command line, its directory and its account.
+
+Sources: Microsoft's "Parsing C++ command-line arguments" and CommandLineToArgvW; CreateProcessW; containerd
+`pkg/oci/spec_opts.go` (ArgsEscaped); the Kubernetes API's rules for `runAsUserName`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from wingo.errors import RequestError
+from wingo.windows.paths import parse_path, path_text, upcase, utf16_units
+
+MAX_COMMAND_LINE = 32_767
+"""UTF-16 units of a command line, its final NUL included (CreateProcessW)."""
+
+_QUOTED = re.compile(r'[ \t\n\v"]')
+_ACCOUNTS = {"CONTAINERUSER": "ContainerUser", "CONTAINERADMINISTRATOR": "ContainerAdministrator"}
+_USER_FORBIDDEN = re.compile(r'["/\[\]:;|=,+*?<>\x00-\x1f]')
+_MAX_USER = 104
+_MAX_DOMAIN = 255
+
+
+def quote_argument(argument: str) -> str:
+    """One argument as CommandLineToArgvW reads it back, quoted only where it must be.
+
+    Raises:
+        RequestError: it contains a NUL, which ends a command line.
+    """
+    if "\0" in argument:
+        raise RequestError(f"the argument {argument[:80]!r} contains a NUL character")
+    if argument and not _QUOTED.search(argument):
+        return argument
+    # Backslashes count only before a quote, where each needs a second one; so does the quote itself.
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', argument)
+    return '"' + re.sub(r"(\\+)\Z", r"\1\1", escaped) + '"'
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """A command line that a program reads back as these arguments, the first being the program.
+
+    Raises:
+        RequestError: none at all, a quote in the program's name, a NUL, or too long.
+    """
+    if not arguments or not arguments[0]:
+        raise RequestError("a command line needs a program")
+    program, *rest = arguments
+    # In the program's name a quote always closes or opens and a backslash is a backslash.
+    if '"' in program:
+        raise RequestError(f"the program's name {program[:80]!r} contains a quote")
+    first = f'"{program}"' if re.search(r"[ \t]", program) else program
+    line = " ".join((first, *map(quote_argument, rest)))
+    if "\0" in line:
+        raise RequestError(f"the program's name {program[:80]!r} contains a NUL character")
+    if utf16_units(line) >= MAX_COMMAND_LINE:
+        raise RequestError(f"the command line has {utf16_units(line)} characters; Windows takes {MAX_COMMAND_LINE - 1}")
+    return line
+
+
+def split_command_line(line: str) -> tuple[str, ...]:
+    """The arguments that a C or Go program sees, as CommandLineToArgvW splits them since 2008 (`""` in quotes is `"`)."""
+    text = line.lstrip(" \t")
+    if not text:
+        return ()
+    if text[0] == '"':
+        program, _, rest = text[1:].partition('"')
+    else:
+        program, rest = (re.split(r"[ \t]", text, maxsplit=1) + [""])[:2]
+    arguments = [program]
+    position = 0
+    while True:
+        while rest[position : position + 1] in (" ", "\t") and position < len(rest):
+            position += 1
+        if position >= len(rest):
+            return tuple(arguments)
+        argument, position = _next_argument(rest, position)
+        arguments.append(argument)
+
+
+def _next_argument(text: str, position: int) -> tuple[str, int]:
+    argument: list[str] = []
+    quoted = False
+    while position < len(text):
+        character = text[position]
+        if character == "\\":
+            end = position
+            while text[end : end + 1] == "\\":
+                end += 1
+            count = end - position
+            if text[end : end + 1] == '"':
+                argument.append("\\" * (count // 2))
+                if count % 2:
+                    argument.append('"')
+                    end += 1
+            else:
+                argument.append("\\" * count)
+            position = end
+        elif character == '"':
+            if quoted and text[position + 1 : position + 2] == '"':
+                argument.append('"')
+                position += 1
+            else:
+                quoted = not quoted
+            position += 1
+        elif character in " \t" and not quoted:
+            break
+        else:
+            argument.append(character)
+            position += 1
+    return "".join(argument), position
+
+
+def plan_entrypoint(program: str, arguments: Sequence[str] = ()) -> tuple[str, ...]:
+    r"""The exec form of an entrypoint: the program's whole path in its one spelling, then its arguments.
+
+    With it `ArgsEscaped` must be false and the base's `Cmd` dropped (facts: containerd `pkg/oci/spec_opts.go`).
+
+    Args:
+        program: a Windows path in any spelling, with `.exe`.
+        arguments: passed as they are.
+
+    Raises:
+        RequestError: not a path in an image, no `.exe` (Windows adds none to a path), an argument with NUL, too long.
+    """
+    path = parse_path(program)
+    name = upcase(path[-1]) if path else ""
+    if name.endswith((".BAT", ".CMD", ".PS1")):
+        raise RequestError(
+            f"{path_text(path)} is a script, which Windows does not start by itself",
+            hint=r"Start its interpreter, for instance C:\Windows\System32\cmd.exe with /c and the script.",
+        )
+    if not name.endswith(".EXE") or name == ".EXE":
+        raise RequestError(
+            f"{program[:160]!r} has no .exe, and Windows does not add it to a path",
+            hint=r"Name the program's file in full, for instance C:\app\server.exe.",
+        )
+    entrypoint = (path_text(path), *arguments)
+    command_line(entrypoint)
+    return entrypoint
+
+
+def working_directory(text: str) -> str:
+    r"""A working directory in its one spelling, `C:\app`: the host's compute service takes no forward slashes.
+
+    Raises:
+        RequestError: not a directory in an image.
+    """
+    return path_text(parse_path(text))
+
+
+def user_name(text: str) -> str:
+    r"""An account in its one spelling: `ContainerUser`, `ContainerAdministrator`, `NAME` or `DOMAIN\NAME`.
+
+    Raises:
+        RequestError: a number or `user:group` as on Linux, or a name that Windows does not allow.
+    """
+    name = text.strip()
+    if account := _ACCOUNTS.get(upcase(name)):
+        return account
+    hint = "Use ContainerUser, which may change nothing but its data, or ContainerAdministrator."
+    if re.fullmatch(r"[0-9]+(?::[0-9]+)?|[^:\\]+:[^:\\]+|root", name):
+        raise RequestError(f"the user {text[:80]!r} is one for Linux", hint=hint)
+    domain, backslash, account_name = name.rpartition("\\")
+    allowed = (
+        account_name
+        and len(account_name) <= _MAX_USER
+        and len(domain) <= _MAX_DOMAIN
+        and (domain or not backslash)
+        and "\\" not in domain
+        and account_name.strip(". ")
+        and not _USER_FORBIDDEN.search(name)
+    )
+    if not allowed:
+        raise RequestError(f"{text[:80]!r} is not a Windows account", hint=hint)
+    return name
