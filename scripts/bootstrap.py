@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,8 @@ def main() -> int:
     if not _writable_home():
         environment.setdefault("UV_CACHE_DIR", str(TOOLS / "cache" / "uv"))
         environment["PIP_NO_CACHE_DIR"] = "1"
+    if system_certificates():
+        environment.setdefault("UV_SYSTEM_CERTS", "1")  # a site's own authorities are in the system's store
     uv = find_uv() or install_uv(environment)
     command = [uv, "sync", "--locked", "--inexact", "--project", str(ROOT)]
     if not VENV.exists():
@@ -64,6 +67,13 @@ def find_go() -> str | None:
     """The go on PATH, but not the one that this script would bring."""
     folders = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry]
     return shutil.which("go", path=os.pathsep.join(f for f in folders if Path(f) != VENV / SCRIPTS))
+
+
+def system_certificates() -> bool:
+    """Whether the system has certificate authorities: a small container may have none, and uv brings its own."""
+    paths = ssl.get_default_verify_paths()
+    usual = "/etc/ssl/certs/ca-certificates.crt"
+    return os.name == "nt" or any(Path(path).exists() for path in (paths.cafile, paths.openssl_cafile, usual) if path)
 
 
 def install_uv(environment: dict[str, str]) -> str:
