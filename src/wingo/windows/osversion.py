@@ -97,9 +97,13 @@ def parse_os_version(text: str) -> OsVersion:
             return OsVersion(*numbers)
     import difflib
 
-    near = difflib.get_close_matches(text.lower(), [name.lower() for name in NAMES], n=1)
+    near = difflib.get_close_matches(text.lower(), [name.lower() for name in NAMES], n=2)
     known = "ltsc2019, ltsc2022, ltsc2025"
-    hint = f"Did you mean {_NAMES_UPPER[near[0].upper()]}?" if near else f"Write one of {known}, or 10.0.BUILD[.REV]."
+    hint = (
+        f"Did you mean {' or '.join(_NAMES_UPPER[name.upper()] for name in near)}?"
+        if near
+        else f"Write one of {known}, or 10.0.BUILD[.REV]."
+    )
     raise RequestError(f"{text[:80]!r} is not a Windows version", hint=hint)
 
 
