@@ -98,7 +98,11 @@ def _matcher(pattern: str) -> tuple[Platform, ...]:
         return ()
     if pattern in ("windows", "linux"):
         return (Platform(pattern, ""),)
-    return expand_platform(pattern)
+    expanded = expand_platform(pattern)
+    if len(expanded) > 1 and "/" in pattern:
+        # "windows/amd64" here is every version of it, not the two that are built by default.
+        return (msgspec.structs.replace(expanded[0], os_version=""),)
+    return expanded
 
 
 def _rank(pattern: Platform, platform: Platform) -> int:

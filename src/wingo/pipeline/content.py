@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import BinaryIO
 
@@ -61,12 +63,23 @@ class CopyRequest(msgspec.Struct, frozen=True):
         target: a path in the image; with a trailing slash: the directory that the source goes into.
         attributes: as the platforms' rooms read them.
         origin: the flag or key, for messages.
+        follow: a link that leads out of the source is followed, not refused; ko's `kodata` often links to `.git/HEAD`.
     """
 
     source: str
     target: str
     attributes: str = ""
     origin: str = ""
+    follow: bool = False
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Says which path could not be read, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise HostError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def parse_copy(text: str, origin: str) -> CopyRequest:
@@ -97,12 +110,10 @@ def read_items(request: CopyRequest) -> list[Item]:
     """
     source = request.source
     into_directory = request.target.endswith(("/", "\\"))
-    try:
+    if not os.path.lexists(source):
+        raise RequestError(f"{request.origin}: {source} does not exist")
+    with reading(source):
         status = os.stat(source)
-    except FileNotFoundError as error:
-        raise RequestError(f"{request.origin}: {source} does not exist") from error
-    except OSError as error:
-        raise HostError(f"cannot read {source}: {error.strerror}") from error
     if stat.S_ISREG(status.st_mode):
         target = request.target + os.path.basename(source) if into_directory else request.target
         return [_file(source, target, status, request)]
@@ -115,15 +126,13 @@ def read_items(request: CopyRequest) -> list[Item]:
 
 
 def _walk(folder: str, target: str, below: str, request: CopyRequest, items: list[Item]) -> None:
-    try:
+    with reading(folder):
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise HostError(f"cannot read {folder}: {error.strerror}") from error
     for entry in entries:
         name = f"{target}/{entry.name}"
         status = entry.stat(follow_symlinks=False)
         if stat.S_ISLNK(status.st_mode):
-            items.append(_link(entry.path, name, f"{below}{entry.name}", request))
+            _add_link(entry.path, name, f"{below}{entry.name}", request, items)
         elif stat.S_ISDIR(status.st_mode):
             items.append(Item(name, ItemKind.DIRECTORY, entry.path, request.attributes))
             _walk(entry.path, name, f"{below}{entry.name}/", request, items)
@@ -146,22 +155,25 @@ def _file(path: str, target: str, status: os.stat_result, request: CopyRequest) 
     )
 
 
-def _link(path: str, target: str, below: str, request: CopyRequest) -> Item:
+def _add_link(path: str, target: str, below: str, request: CopyRequest, items: list[Item]) -> None:
     text = os.readlink(path).replace(os.sep, "/")
     reached = os.path.normpath(os.path.join(os.path.dirname(below), text)).replace(os.sep, "/")
-    if text.startswith("/") or os.path.isabs(text) or reached == ".." or reached.startswith("../"):
+    if not (os.path.isabs(text) or reached == ".." or reached.startswith("../")):
+        to_directory = os.path.isdir(path)
+        items.append(
+            Item(target, ItemKind.LINK, path, request.attributes, link_target=text, to_directory=to_directory)
+        )
+        return
+    if not request.follow:
         raise RequestError(
             f"{request.origin}: the link {path} leads out of {request.source}, to {text}",
             hint="Copy the file that it leads to, or make the link relative and inside the directory.",
         )
-    return Item(
-        target,
-        ItemKind.LINK,
-        path,
-        request.attributes,
-        link_target=text,
-        to_directory=os.path.isdir(path),
-    )
+    with reading(path):
+        status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise RequestError(f"{request.origin}: the link {path} leads out of {request.source}, and not to a file")
+    items.append(_file(path, target, status, request))
 
 
 def file_content(path: str, size: int) -> Content:
@@ -171,10 +183,8 @@ def file_content(path: str, size: int) -> Content:
     """
 
     def open_file() -> BinaryIO:
-        try:
+        with reading(path):
             return open(path, "rb")
-        except OSError as error:
-            raise HostError(f"cannot read {path}: {error.strerror}") from error
 
     return Content(size, open_file, path)
 
@@ -184,3 +194,16 @@ def bytes_content(data: bytes, origin: str) -> Content:
     from io import BytesIO
 
     return Content(len(data), lambda: BytesIO(data), origin)
+
+
+def data_requests(directory: str) -> list[CopyRequest]:
+    """What travels with a main package without being asked for: `wingodata/` beside it, and ko's `kodata/`."""
+    folders = (
+        CopyRequest(os.path.join(directory, "wingodata"), "wingodata", origin="wingodata"),
+        CopyRequest(os.path.join(directory, "kodata"), "/var/run/ko", origin="kodata", follow=True),
+    )
+    return [folder for folder in folders if os.path.isdir(folder.source)]
+
+
+DATA_VARIABLES = {"wingodata": "WINGO_DATA_PATH", "kodata": "KO_DATA_PATH"}
+"""The variable that tells a program where such a folder stands, by the folder's name."""
