@@ -39,7 +39,7 @@ def read_system_data() -> SystemData:
 
     try:
         import certifi
-        import tzdata
+        import tzdata  # type: ignore[import-untyped]
 
         certificates = files("certifi").joinpath("cacert.pem").read_bytes()
         zones = dict(_read_zones(files("tzdata").joinpath("zoneinfo"), ""))
