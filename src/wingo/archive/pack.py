@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -30,6 +30,13 @@ _MEDIA_TYPES = {
 }
 
 
+class Writable(Protocol):
+    """Where bytes go."""
+
+    def write(self, data: bytes | bytearray, /) -> object:
+        """Takes all of them."""
+
+
 class PackedLayer(msgspec.Struct, frozen=True):
     """What is known of a layer that was packed.
 
@@ -45,7 +52,7 @@ class PackedLayer(msgspec.Struct, frozen=True):
 
 
 def pack(
-    recipe: LayerRecipe, out: BinaryIO, *, compression: str | Compression = Compression.GZIP, threads: int = 1
+    recipe: LayerRecipe, out: Writable, *, compression: str | Compression = Compression.GZIP, threads: int = 1
 ) -> PackedLayer:
     """Writes a recipe's layer and computes both digests, in one pass over the content.
 
@@ -98,9 +105,7 @@ def _pieces(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
         yield b"".join(waiting)
 
 
-def _compressed(
-    pieces: Iterator[bytes], compress: Compressor, threads: int
-) -> Iterator[bytes | bytearray]:
+def _compressed(pieces: Iterator[bytes], compress: Compressor, threads: int) -> Iterator[bytes | bytearray]:
     """Each piece compressed, in order, with a bounded number under way."""
     if threads <= 1:
         yield from map(compress, pieces)

@@ -126,7 +126,9 @@ def _check(entry: Entry) -> None:
         raise RequestError(f"{name!r} cannot be a name in a layer: {problem}")
     is_link = entry.kind in (EntryKind.SYMLINK, EntryKind.HARDLINK)
     if is_link != bool(entry.link_target):
-        raise RequestError(f"the entry {name!r} " + ("is a link to nothing" if is_link else "is no link and has a target"))
+        raise RequestError(
+            f"the entry {name!r} " + ("is a link to nothing" if is_link else "is no link and has a target")
+        )
     if (entry.kind is EntryKind.FILE) != (entry.content is not None):
         raise RequestError(
             f"the entry {name!r} " + ("has no content" if entry.content is None else "is no file and has content")
