@@ -1,0 +1,107 @@
+"""An application on Linux: its layers and its config, by the rules of `wingo.linux`."""
+
+from __future__ import annotations
+
+from wingo.errors import RequestError
+from wingo.linux.layer import plan_layer
+from wingo.linux.requests import (
+    DATA,
+    LayerRequest,
+    LinuxDirectory,
+    LinuxFile,
+    LinuxSymlink,
+    parse_attributes,
+)
+from wingo.linux.users import DEFAULT_USER, NONROOT, Owner, owner_of_user
+from wingo.oci.config import ContainerConfig
+from wingo.pipeline.application import CREATED_BY, Application, PlannedLayer, placed_items, placed_paths
+from wingo.pipeline.content import Item, ItemKind
+
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def plan_linux_layer(application: Application) -> PlannedLayer:
+    """The application layer.
+
+    Raises:
+        RequestError: see `wingo.linux.layer.plan_layer`.
+    """
+    items, notes = placed_items(application)
+    requests: list[LayerRequest] = [
+        LinuxFile(path=application.program, content=application.binary, executable=True, source="the program"),
+        *(_request(item) for item in items),
+        *(
+            LinuxDirectory(path=path, attributes=DATA, source=f"--data-dir {path}")
+            for path in placed_paths(application.settings.data_dir, "linux")
+        ),
+    ]
+    service = _service(application.settings.user)
+    planned = plan_layer(requests, epoch=application.epoch, created_by=CREATED_BY, service=service)
+    return PlannedLayer(planned.recipe, (*notes, *planned.notes))
+
+
+def _service(user: str) -> Owner:
+    """Who owns the data directories: the user that the program runs as, as far as a number says so."""
+    if not user or not is_linux_user(user):
+        return NONROOT
+    return owner_of_user(user)
+
+
+def _request(item: Item) -> LayerRequest:
+    if item.kind is ItemKind.LINK:
+        return LinuxSymlink(path=item.target, target=item.link_target, source=item.source)
+    attributes = parse_attributes(item.attributes)
+    if item.kind is ItemKind.DIRECTORY:
+        return LinuxDirectory(path=item.target, attributes=attributes, source=item.source)
+    assert item.content is not None
+    return LinuxFile(
+        path=item.target,
+        content=item.content,
+        attributes=attributes,
+        executable=item.executable,
+        source=item.source,
+    )
+
+
+def linux_settings(
+    application: Application, base: ContainerConfig, *, has_base: bool
+) -> tuple[dict[str, object], list[str]]:
+    """The members of the config's `config` that the application changes, and notes.
+
+    Raises:
+        RequestError: a variable that Linux cannot have.
+    """
+    settings = application.settings
+    changes = {**application.data_variables, **settings.env}
+    members: dict[str, object] = {
+        "env": _environment(base.env if has_base else (_PATH,), changes),
+        "entrypoint": (application.program, *settings.arg),
+        "cmd": None,
+    }
+    if settings.user and is_linux_user(settings.user):
+        members["user"] = settings.user
+    elif not has_base:
+        members["user"] = DEFAULT_USER
+    if workdirs := placed_paths((settings.workdir,) if settings.workdir else (), "linux"):
+        members["working_dir"] = workdirs[0]
+    elif not has_base:
+        members["working_dir"] = "/"
+    if volumes := placed_paths(settings.volume, "linux"):
+        members["volumes"] = {**(base.volumes or {}), **{path: {} for path in volumes}}
+    if settings.stop_signal:
+        members["stop_signal"] = settings.stop_signal
+    return members, []
+
+
+def is_linux_user(user: str) -> bool:
+    r"""Whether a user can be meant for Linux: the accounts of Windows and `DOMAIN\NAME` cannot."""
+    return "\\" not in user and user.lower() not in ("containeruser", "containeradministrator")
+
+
+def _environment(base: tuple[str, ...] | None, changes: dict[str, str]) -> tuple[str, ...]:
+    variables = dict(item.partition("=")[::2] for item in base or ())
+    for name, value in changes.items():
+        if not name or "\0" in name + value:
+            raise RequestError(f"{name[:80]!r} cannot be an environment variable: it is empty or has a NUL in it")
+        variables[name] = value
+    return tuple(f"{name}={value}" for name, value in variables.items())
