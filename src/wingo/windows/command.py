@@ -66,7 +66,7 @@ def split_command_line(line: str) -> tuple[str, ...]:
     if text[0] == '"':
         program, _, rest = text[1:].partition('"')
     else:
-        program, rest = (re.split(r"[ \t]", text, maxsplit=1) + [""])[:2]
+        program, rest, *_ = (*re.split(r"[ \t]", text, maxsplit=1), "")
     arguments = [program]
     position = 0
     while True:

@@ -21,6 +21,7 @@ import io
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from operator import itemgetter
+
 import msgspec
 
 from wingo.archive.entry import Content, Entry, EntryKind, LayerRecipe
@@ -244,8 +245,15 @@ class _Planner:
             check_complete(sddl)
         except RequestError as error:
             raise RequestError(f"{request.source}: {error}", hint=error.hint) from error
-        if upcase(path[-1]).endswith((".EXE", ".DLL")) and may_be_changed_by(parse_sddl(sddl)):
+        if isinstance(request, WindowsDirectory) or not upcase(path[-1]).endswith((".EXE", ".DLL")):
+            return
+        if may_be_changed_by(parse_sddl(sddl)):
             self.notes.append((path, f"{path_text(path)} may be changed by the service's account ({request.source})"))
+        parent = self.nodes[fold(path[:-1])][1] if len(path) > 1 else None
+        if isinstance(parent, WindowsDirectory) and may_be_changed_by(parse_sddl(parent.attributes.directory_sddl)):
+            # Windows looks for a program's DLLs beside it first.
+            note = f"the service's account may put a DLL beside {path_text(path)} ({parent.source})"
+            self.notes.append((path, note))
 
     def check_hard_link(self, path: Components, link: WindowsHardLink) -> None:
         target = self.hard_link_target(link)

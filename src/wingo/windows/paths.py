@@ -117,8 +117,8 @@ def utf16_units(text: str) -> int:
 def upcase(text: str) -> str:
     """A name as NTFS compares it: each code point of the basic plane to its one-character upper case.
 
-    This approximates the volume's `$UpCase` table by Python's Unicode data, which maps a few more characters (`µ`, `ı`,
-    `ſ`): two names that differ in those alone are taken to be the same, and refused, where NTFS would tell them apart.
+    This approximates the volume's `$UpCase` table by Python's Unicode data, which maps a few more characters (the micro
+    sign, the dotless i, the long s): two names that differ in those alone are taken to be the same, and refused, where NTFS would tell them apart.
     Characters whose upper case has several characters (`ß`) or that lie beyond the basic plane stay as they are, as on
     NTFS. Names are not normalised: NTFS does not either.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from wingo.errors import RequestError
 from wingo.oci.platform import Platform
 from wingo.windows.bases import FLAVOURS, flavour_named, published_base

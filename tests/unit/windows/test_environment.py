@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from wingo.errors import RequestError
 from wingo.windows.environment import keeps_system, merge_environment, path_of
 

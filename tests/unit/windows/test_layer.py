@@ -6,11 +6,13 @@ import io
 import itertools
 
 import pytest
+
 from wingo.archive.entry import Content, Entry, EntryKind
 from wingo.errors import RequestError
 from wingo.windows.layer import WindowsLayer, plan_layer
 from wingo.windows.requests import (
     DATA,
+    READ_ONLY,
     Attributes,
     HiveDelta,
     LayerRequest,
@@ -34,11 +36,11 @@ TIMES = {"atime": "7", "ctime": "7", "LIBARCHIVE.creationtime": "7"}
 NOTHING = Content(0, io.BytesIO, "nothing")
 
 
-def file(path: str, source: str = "", attributes: Attributes = Attributes()) -> WindowsFile:
+def file(path: str, source: str = "", attributes: Attributes = READ_ONLY) -> WindowsFile:
     return WindowsFile(path=path, content=NOTHING, source=source or f"file {path}", attributes=attributes)
 
 
-def directory(path: str, source: str = "", attributes: Attributes = Attributes()) -> WindowsDirectory:
+def directory(path: str, source: str = "", attributes: Attributes = READ_ONLY) -> WindowsDirectory:
     return WindowsDirectory(path=path, source=source or f"directory {path}", attributes=attributes)
 
 
@@ -378,7 +380,7 @@ def test_the_same_directory_twice_is_one() -> None:
 )
 def test_paths_are_refused_naming_the_source(path: str, says: str) -> None:
     for request in (file(path, "from here"), directory(path, "from here"), Whiteout(path=path, source="from here")):
-        with pytest.raises(RequestError, match="^from here: ") as caught:
+        with pytest.raises(RequestError, match=r"^from here: ") as caught:
             plan(request)
         assert says in str(caught.value)
 
@@ -413,6 +415,11 @@ def test_a_program_that_the_service_may_change_is_noted() -> None:
         r"C:\app\a.exe may be changed by the service's account (here)",
         r"C:\app\b.DLL may be changed by the service's account (there)",
     )
+
+
+def test_a_writable_directory_with_a_program_in_it_is_noted() -> None:
+    layer = plan(directory("/app", "here", DATA), file("/app/a.exe"), file("/app/sub/b.exe"), file("/app/c.txt"))
+    assert layer.notes == (r"the service's account may put a DLL beside C:\app\a.exe (here)",)
 
 
 def test_long_paths_are_noted() -> None:

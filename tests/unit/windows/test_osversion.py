@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from wingo.errors import RequestError
 from wingo.oci.platform import Platform
 from wingo.windows.osversion import (

@@ -3,6 +3,7 @@ r"""Which Windows paths are taken, and that everything Win32 would read differen
 from __future__ import annotations
 
 import pytest
+
 from wingo.errors import RequestError
 from wingo.windows.paths import check_component, fold, parse_path, path_text, upcase, utf16_units
 
@@ -61,7 +62,6 @@ def test_the_root_has_no_components(text: str) -> None:
         ("/a\x00b", "no Windows file name"),
         ("/a\x1f", "no Windows file name"),
         ("/a\ud800b", "Unicode"),
-        ("/a\udcffb", "Unicode"),
         ("/" + "x" * 256, "255"),
         ("/" + "😀" * 128, "255"),
         ("/x" * 20_000, "32767"),
@@ -121,7 +121,7 @@ def test_the_longest_path_is_taken_and_one_more_unit_is_not() -> None:
         ("ÿ", "Ÿ", True),
         ("straße", "STRASSE", False),
         ("ß", "ẞ", False),
-        ("ŉ", "ʼN", False),
+        ("ŉ", "\u02bcN", False),
         ("𐐨", "𐐀", False),
         ("e\u0301", "\u00e9", False),
         ("a", "b", False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from wingo.errors import RequestError
 from wingo.windows.requests import DATA, READ_ONLY, Attributes, parse_attributes
 from wingo.windows.security import DATA_DIRECTORY, DATA_FILE, READ_ONLY_DIRECTORY, READ_ONLY_FILE

@@ -6,6 +6,7 @@ import base64
 import struct
 
 import pytest
+
 from wingo.errors import Malformed, RequestError
 from wingo.windows.security import (
     CONTAINER_ADMINISTRATOR,
@@ -150,7 +151,7 @@ def test_the_refusal_points_at_the_character() -> None:
 
 
 def test_a_list_that_does_not_fit_is_refused() -> None:
-    entry = AccessEntry(True, 0, FILE_ALL, "S-1-5-32-544")  # noqa: FBT003
+    entry = AccessEntry(True, 0, FILE_ALL, "S-1-5-32-544")
     most = (0xFFFF - 8) // 24
     assert encode_descriptor(SecurityDescriptor(access=AccessList((entry,) * most)))
     with pytest.raises(RequestError, match="entries"):
