@@ -6,25 +6,36 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 bin="$root/.tools/bin"
 mkdir -p "$bin"
 
-program() { # name -> what to build, at which version
+program() { # name -> module, version, package
     case $1 in
-        crane) echo github.com/google/go-containerregistry/cmd/crane@v0.22.1 ;;   # an independent reader
-        olareg) echo github.com/olareg/olareg/cmd/olareg@v0.1.2 ;;               # a registry with referrers
-        ko) echo github.com/google/ko@v0.19.1 ;;                                 # the peer of the benchmarks
-        zot) echo zotregistry.dev/zot/v2/cmd/zot@v2.1.20 ;;                      # a registry; takes minutes
+        crane) echo github.com/google/go-containerregistry v0.22.1 cmd/crane ;;   # an independent reader
+        olareg) echo github.com/olareg/olareg v0.1.2 cmd/olareg ;;               # a registry with referrers
+        ko) echo github.com/google/ko v0.19.1 . ;;                               # the peer of the benchmarks
+        zot) echo zotregistry.dev/zot/v2 v2.1.20 cmd/zot ;;                      # a registry; takes minutes
         *) echo "go-peers: no program $1" >&2; return 1 ;;
     esac
 }
+
+# In a module of its own: `go install PACKAGE@VERSION` asks the proxy for the list of the module's versions,
+# which not every mirror serves. CGO_ENABLED=0: no C compiler is needed.
+build() ( # name module version package
+    module=$(mktemp -d)
+    trap 'rm -rf "$module"' EXIT
+    cd "$module"
+    export CGO_ENABLED=0 GOFLAGS=-mod=mod GOWORK=off GOTOOLCHAIN=auto
+    if [ "$1" = zot ]; then export GOEXPERIMENT=jsonv2; fi
+    package=$2/$4
+    go mod init example/peer 2>/dev/null
+    go mod edit "-require=$2@$3"
+    go build -trimpath -o "$bin/$1" "${package%/.}" </dev/null
+)
 
 [ $# -gt 0 ] || set -- crane olareg
 for name; do
     wanted=$(program "$name")
     if [ "$(cat "$bin/.$name.version" 2>/dev/null)" = "$wanted" ] && [ -x "$bin/$name" ]; then continue; fi
     echo "go-peers: building $wanted" >&2
-    # CGO_ENABLED=0: no C compiler needed; -mod=mod is the default outside a module, whatever GOFLAGS says
-    experiment=''
-    if [ "$name" = zot ]; then experiment=jsonv2; fi
-    (cd "$bin" && GOBIN="$bin" CGO_ENABLED=0 GOFLAGS='' GOWORK=off GOEXPERIMENT="$experiment" GOTOOLCHAIN=auto \
-        go install -trimpath "$wanted" </dev/null)
+    # shellcheck disable=SC2086 # three words
+    build "$name" $wanted
     echo "$wanted" > "$bin/.$name.version"
 done
