@@ -1,0 +1,218 @@
+"""Blobs of a registry as streams: opened when they are read, checked while they are read, resumed when cut."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, cast
+
+from wingo.errors import DigestMismatch, RemoteError, SizeMismatch
+from wingo.oci.descriptor import Descriptor
+from wingo.oci.digest import Hasher, algorithm_of
+from wingo.oci.media_types import is_foreign
+from wingo.stores.registry.api import NOT_FOUND, OK, PARTIAL, Repository
+from wingo.stores.registry.faults import Refusal, network_fault, refusal
+from wingo.stores.registry.http1 import NotHttp, Response
+from wingo.stores.registry.url import parse_url
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from wingo.stores.registry.url import Url
+
+_MAX_CUTS = 4
+_PIECE = 1 << 20
+
+
+class RegistryBlob:
+    """Opens one blob; what a layer that was read from a registry carries.
+
+    Attributes:
+        repository: where it is.
+        descriptor: what it is.
+    """
+
+    __slots__ = ("_fetch_urls", "descriptor", "repository")
+
+    def __init__(self, repository: Repository, descriptor: Descriptor, *, fetch_urls: bool = False) -> None:
+        self.repository = repository
+        self.descriptor = descriptor
+        self._fetch_urls = fetch_urls
+
+    def __call__(self) -> BinaryIO:
+        """A stream of its bytes, checked while they are read.
+
+        Raises:
+            RemoteError: the registry does not give it.
+        """
+        return cast("BinaryIO", BlobStream(self))
+
+    @property
+    def url(self) -> Url:
+        """Where the registry has it."""
+        return self.repository.url(f"blobs/{self.descriptor.digest}")
+
+    def __repr__(self) -> str:
+        return f"RegistryBlob({self.repository.name}@{self.descriptor.digest})"
+
+    def fetch(self, start: int) -> Response:
+        """Asks for the bytes from an offset on; unverified.
+
+        Raises:
+            RemoteError: they are refused.
+        """
+        descriptor = self.descriptor
+        try:
+            return self.repository.get_blob(descriptor.digest, start=start)
+        except Refusal as error:
+            if error.status != NOT_FOUND or not is_foreign(descriptor.media_type) or not descriptor.urls:
+                raise
+            if not self._fetch_urls:
+                error.hint = "It is a layer that is kept elsewhere; allow wingo to fetch such layers from their own addresses."
+                raise
+            return self._from_urls(start)
+
+    def _from_urls(self, start: int) -> Response:
+        """The same bytes from where the manifest says; no credentials go there."""
+        transport = self.repository.registry.transport
+        problem: RemoteError | None = None
+        for text in self.descriptor.urls:
+            url = parse_url(text)
+            doing = f"reading the layer {self.descriptor.digest}"
+            headers = {"Range": f"bytes={start}-"} if start else {}
+            try:
+                response = transport.request("GET", url, doing, headers=headers)
+            except RemoteError as error:
+                problem = error
+                continue
+            if response.status in (OK, PARTIAL):
+                return response
+            problem = refusal(response, doing, url)
+        assert problem is not None, "called with at least one address"  # noqa: S101  (an invariant)
+        raise problem
+
+
+class BlobStream(io.RawIOBase):
+    """A blob's bytes as they come.
+
+    The last bytes are only given out when all of them have the digest and the size that were claimed.
+    """
+
+    def __init__(self, blob: RegistryBlob) -> None:
+        """Asks for the first bytes.
+
+        Raises:
+            RemoteError: they are refused.
+            SizeMismatch: the answer announces another size.
+        """
+        super().__init__()
+        self._blob = blob
+        self._size = blob.descriptor.size
+        self._what = f"the blob {blob.descriptor.digest} of {blob.repository.name}"
+        self._hasher = Hasher(algorithm_of(blob.descriptor.digest))
+        self._cuts = 0
+        self._response: Response | None = None
+        self._response = self._ask()
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def close(self) -> None:
+        """Gives the connection back, or ends it when bytes are left."""
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()
+        super().close()
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fills the start of a buffer; see `read`."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        """Everything that is left; see `read`."""
+        return b"".join(iter(lambda: self.read(_PIECE), b""))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes, at most `size`; b"" at the end.
+
+        Raises:
+            DigestMismatch, SizeMismatch: the bytes are not what was claimed.
+            RemoteError: the connection is cut again and again.
+        """
+        if size is None or size < 0:
+            return self.readall()
+        if self._response is None and self._hasher.size == self._size:
+            return b""
+        data = self._some(size)
+        self._hasher.update(data)
+        if self._hasher.size > self._size or (not data and size):
+            if self._hasher.size != self._size:
+                raise SizeMismatch(self._what, self._size, self._hasher.size)
+        if self._hasher.size == self._size:
+            self._end()
+        return data
+
+    def _some(self, size: int) -> bytes:
+        while True:
+            try:
+                if self._response is None:
+                    self._response = self._ask()
+                data = self._response.read(min(size, _PIECE))
+            except (OSError, NotHttp) as error:
+                self._response = None
+                self._cuts += 1
+                if self._cuts > _MAX_CUTS:
+                    raise network_fault(error, f"reading {self._what}", self._blob.url) from error
+                self._blob.repository.registry.transport.rest(self._cuts)
+                continue
+            if data:
+                self._cuts = 0
+            return data
+
+    def _ask(self) -> Response:
+        """The bytes from where we are.
+
+        A server may answer the wish for a part with the whole; then what we have is read over.
+        """
+        start = self._hasher.size
+        response = self._blob.fetch(start)
+        skip = start if response.status == OK else 0
+        if response.length is not None and response.length != self._size - start + skip:
+            length = response.length
+            response.close()
+            raise SizeMismatch(self._what, self._size, length + start - skip)
+        try:
+            if response.status == PARTIAL and not _starts_at(response.headers.get("content-range", ""), start):
+                raise NotHttp("a part that was not asked for")
+            while skip:
+                skipped = response.read(min(skip, _PIECE))
+                if not skipped:
+                    raise NotHttp("fewer bytes than before")
+                skip -= len(skipped)
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    def _end(self) -> None:
+        """All bytes are here: are they the right ones, and is nothing behind them?"""
+        response, self._response = self._response, None
+        if response is not None:
+            try:
+                more = response.read(1)
+            except (OSError, NotHttp):
+                more = b""  # we have what we came for
+            response.close()
+            if more:
+                raise SizeMismatch(self._what, self._size, self._size + 1)
+        expected, actual = self._blob.descriptor.digest, self._hasher.digest()
+        if actual != expected:
+            raise DigestMismatch(
+                self._what, expected, actual, hint="Try again; if it stays, the registry's copy is damaged."
+            )
+
+
+def _starts_at(content_range: str, start: int) -> bool:
+    return content_range.startswith(f"bytes {start}-")
