@@ -53,7 +53,7 @@ class Command(Protocol):
 
 def load_command(name: str) -> Command:
     """Imports a command's file."""
-    command: Command = import_module(f"wingo.cli.{name}")  # type: ignore[assignment]
+    command: Command = import_module(f"wingo.cli.{name}")
     return command
 
 

@@ -1,0 +1,89 @@
+"""`wingo push`, `wingo pull`, `wingo copy`: an image or index goes from one place to others, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wingo.errors import RequestError
+from wingo.image.model import Image, Index, images_of
+from wingo.oci.descriptor import Descriptor
+from wingo.oci.place import Place, PlaceKind
+from wingo.oci.platform import Platform
+from wingo.pipeline.bases import fits
+from wingo.windows.osversion import expand_platform
+
+if TYPE_CHECKING:
+    from wingo.pipeline.places import Places
+
+
+class TransferReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What was moved.
+
+    Attributes:
+        digest: of the image or index.
+        media_type: of it.
+        references: digest references, where it was pushed.
+        places: local places that were written.
+        platforms: of the images.
+    """
+
+    digest: str
+    media_type: str
+    references: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+
+
+def transfer(source: Place, targets: Sequence[Place], platform: str, places: Places) -> TransferReport:
+    """Reads an image or index and writes it to other places; its digest stays.
+
+    Args:
+        source: where it is.
+        targets: where it goes.
+        platform: one platform of an index, to move its image alone; "" for everything.
+        places: where things are read from and written to.
+
+    Raises:
+        RequestError: the source has no such platform, or a target cannot hold it.
+    """
+    artifact = read_platform(source, platform, places)
+    references = tuple(target.reference for target in targets if target.reference is not None)
+    local = tuple(target for target in targets if target.kind is not PlaceKind.REGISTRY)
+    places.write(artifact, local)
+    return TransferReport(
+        digest=artifact.digest,
+        media_type=artifact.media_type,
+        references=places.push(artifact, references),
+        places=tuple(str(place) for place in local),
+        platforms=tuple(str(image.platform) for image in images_of(artifact) if image.manifest.config.media_type),
+    )
+
+
+def read_platform(source: Place, platform: str, places: Places) -> Image | Index:
+    """What is at a place: all of it, or the one image for a platform.
+
+    Raises:
+        RequestError: there is no image for the platform, or several; the hint lists what there is.
+    """
+    if not platform:
+        return places.open(source).read()
+    wanted = expand_platform(platform)
+    artifact = places.open(source).read(lambda entry: _wanted(entry, wanted))
+    found = [image for image in images_of(artifact) if any(fits(image.platform, item) for item in wanted)]
+    if len(found) == 1:
+        return found[0]
+    if isinstance(artifact, Index):
+        has = [str(entry.platform) for entry in artifact.manifest.manifests if entry.platform is not None]
+    else:
+        has = [str(artifact.platform)]
+    raise RequestError(
+        f"{source} has {len(found) or 'no'} images for {platform}",
+        hint=f"Name one of {', '.join(has[:20])}.",
+    )
+
+
+def _wanted(entry: Descriptor, wanted: Sequence[Platform]) -> bool:
+    return entry.platform is None or any(fits(entry.platform, item) for item in wanted)
