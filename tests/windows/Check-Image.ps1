@@ -1,3 +1,4 @@
+#Requires -Version 7.3
 <#
 .SYNOPSIS
 Checks on a Windows host what wingo claims about an image: docs/explanation/windows-fidelity.md, by number.
@@ -60,9 +61,10 @@ function Report([string] $Claim, [string] $What, $Holds, [string] $Seen) {
     if ($Holds -ne $true -and $Seen) { $Seen -split "`n" | Select-Object -First 12 | ForEach-Object { Write-Output "             $_" } }
 }
 
-# Runs a command line in the image by its own cmd.exe, as a user; gives its output and whether it was there to be run.
-function Inside([string] $Command, [string] $User = 'ContainerUser', [string] $Of = $Image) {
-    $lines = & $Tool run --rm --user $User --entrypoint 'C:\Windows\System32\cmd.exe' $Of /s /c $Command 2>&1
+# Runs a command in the image by its own cmd.exe, as a user; gives its output and whether it was there to be run.
+# It is given as words, each an argument: cmd.exe does not read the backslashes that would protect inner quotes.
+function Inside([string[]] $Words, [string] $User = 'ContainerUser', [string] $Of = $Image) {
+    $lines = & $Tool run --rm --user $User --entrypoint 'C:\Windows\System32\cmd.exe' $Of /c @Words 2>&1
     [pscustomobject]@{
         Status  = $LASTEXITCODE
         Text    = ($lines | Out-String).Trim()
@@ -103,9 +105,9 @@ $path = Inside 'path'
 Report 'C4' 'PATH has System32' ($path.Text -match '(?i)windows\\system32') $path.Text
 
 # L5 L6: attributes and descriptor
-$attributes = Inside "attrib `"$Program`""
+$attributes = Inside 'attrib', $Program
 Report 'L5' 'the program is a plain file' $(if ($attributes.Missing) { $null } else { $attributes.Text -match '^A' }) $attributes.Text
-$list = Inside "icacls `"$Program`"" 'ContainerAdministrator'
+$list = Inside 'icacls', $Program 'ContainerAdministrator'
 $holds = if ($list.Missing) { $null } else {
     $list.Text -match 'BUILTIN\\Administrators:(\(I\))?\(F\)' -and $list.Text -match 'BUILTIN\\Users:(\(I\))?\(RX\)'
 }
@@ -119,43 +121,43 @@ if ($config.Config.PSObject.Properties['Labels'] -and $config.Config.Labels) {
     if ($label) { $baseName = $label.Value }
 }
 foreach ($directory in 'C:\', 'C:\Program Files', 'C:\Windows') {
-    $ours = Inside "icacls `"$directory`"" 'ContainerAdministrator'
-    $theirs = if ($baseName) { Inside "icacls `"$directory`"" 'ContainerAdministrator' $baseName } else { $null }
+    $ours = Inside 'icacls', $directory 'ContainerAdministrator'
+    $theirs = if ($baseName) { Inside 'icacls', $directory 'ContainerAdministrator' $baseName } else { $null }
     $same = if ($null -eq $theirs -or $ours.Missing) { $null } else { $ours.Text -eq $theirs.Text }
     Report 'L4' "$directory is as in the base" $same "$($ours.Text)`nof $($history.Count) layers; base: $baseName"
 }
 
 # L7 L8: who ContainerUser is, and that it cannot change the program
-$who = Inside 'whoami /user & whoami /groups'
+$who = Inside 'whoami', '/user', '&', 'whoami', '/groups'
 Report 'L8' 'ContainerUser is S-1-5-93-2-2, a member of Users' `
     $(if ($who.Missing) { $null } else { $who.Text -match 'S-1-5-93-2-2' -and $who.Text -match 'S-1-5-32-545' }) $who.Text
-$write = Inside "copy nul `"$folder\planted.dll`""
+$write = Inside 'copy', 'nul', "$folder\planted.dll"
 Report 'L7' "ContainerUser cannot create a file in $folder" ($write.Status -ne 0) $write.Text
-$change = Inside "echo x>>`"$Program`""
+$change = Inside 'echo', "x>>$Program"
 Report 'L7' 'ContainerUser cannot change the program' ($change.Status -ne 0) $change.Text
 
 # L9: the data directory
-$data = Inside "echo x>`"$DataDir\probe`" && type `"$DataDir\probe`" && del `"$DataDir\probe`""
+$data = Inside 'echo', "x>$DataDir\probe", '&&', 'type', "$DataDir\probe", '&&', 'del', "$DataDir\probe"
 Report 'L9' "ContainerUser can create, read and delete in $DataDir" ($data.Status -eq 0) $data.Text
 
 # L10: times. dir has no zone: a day either way is right.
 $day = [DateTimeOffset]::FromUnixTimeSeconds($Epoch).UtcDateTime
 $years = @($day.AddDays(-1).Year, $day.Year, $day.AddDays(1).Year)
 foreach ($field in 'C', 'W', 'A') {
-    $time = Inside "dir /-c /t:$field `"$Program`""
+    $time = Inside 'dir', '/-c', "/t:$field", $Program
     Report 'L10' "its time ($field) is the build's" (@($years | Where-Object { $time.Text -match "\b$_\b" }).Count -gt 0) $time.Text
 }
 
 # L11 L12 L13 L14
 foreach ($link in $Links) {
-    $point = Inside "fsutil reparsepoint query `"$link`"" 'ContainerAdministrator'
+    $point = Inside 'fsutil', 'reparsepoint', 'query', $link 'ContainerAdministrator'
     Report 'L11' "$link is a link (L12 too): read its target" $(if ($point.Missing) { $null } else { $point.Status -eq 0 }) $point.Text
     if (-not $point.Missing) { Write-Output $point.Text }
 }
-$names = Inside "fsutil hardlink list `"$Program`"" 'ContainerAdministrator'
+$names = Inside 'fsutil', 'hardlink', 'list', $Program 'ContainerAdministrator'
 Report 'L13' 'the names of the program' $(if ($names.Missing) { $null } else { $names.Status -eq 0 }) $names.Text
 foreach ($path in $Removed) {
-    $gone = Inside "if exist `"$path`" (exit 1) else (exit 0)"
+    $gone = Inside 'if', 'exist', $path, '(exit', '1)', 'else', '(exit', '0)'
     Report 'L14' "$path is gone" ($gone.Status -eq 0) $gone.Text
 }
 
