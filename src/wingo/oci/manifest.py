@@ -34,6 +34,8 @@ class IndexManifest(msgspec.Struct, frozen=True, omit_defaults=True, rename=rena
     annotations: dict[str, str] = {}
 
 
+_MAX_SIZE = (1 << 63) - 1
+"""Bytes: image-spec `descriptor.md` has the size as int64."""
 _ABSENT = msgspec.Raw(b"null")
 """A member that is not there, or is null: Go's readers do not tell the two apart."""
 
@@ -67,7 +69,8 @@ def media_type_of(data: bytes, claimed: str = "") -> str:
     looks_like_index = head.manifests != _ABSENT
     if looks_like_index and (head.config != _ABSENT or head.layers != _ABSENT):
         raise Malformed("manifest", "it is both an index and an image")
-    media_type = head.media_type or claimed.partition(";")[0].strip()
+    claimed = claimed.partition(";")[0].strip()
+    media_type = head.media_type or claimed
     if is_index(media_type) if looks_like_index else is_manifest(media_type):
         if head.media_type and is_known(claimed) and claimed != head.media_type:
             raise Malformed("manifest", f"it says {head.media_type} of itself and came as {claimed}")
@@ -91,7 +94,7 @@ def decode_manifest(data: bytes) -> Manifest:
     manifest = decode(data, Manifest, "manifest", limit=MAX_MANIFEST_BYTES)
     if len(manifest.layers) > MAX_LAYERS:
         raise Malformed("manifest", f"{len(manifest.layers)} layers, more than {MAX_LAYERS}")
-    _check_descriptors("manifest", (manifest.config, *manifest.layers))
+    _check_descriptors("manifest", (manifest.config, *manifest.layers, manifest.subject))
     return manifest
 
 
@@ -104,12 +107,20 @@ def decode_index(data: bytes) -> IndexManifest:
     index = decode(data, IndexManifest, "index", limit=MAX_MANIFEST_BYTES)
     if len(index.manifests) > MAX_CHILDREN:
         raise Malformed("index", f"{len(index.manifests)} manifests, more than {MAX_CHILDREN}")
-    _check_descriptors("index", index.manifests)
+    _check_descriptors("index", (*index.manifests, index.subject))
     return index
 
 
-def _check_descriptors(what: str, descriptors: tuple[Descriptor, ...]) -> None:
+def _check_descriptors(what: str, descriptors: tuple[Descriptor | None, ...]) -> None:
     for descriptor in descriptors:
-        parse_digest(descriptor.digest)
-        if descriptor.size < 0:
-            raise Malformed(what, f"{descriptor.digest} has the size {descriptor.size}")
+        if descriptor is None:
+            continue
+        try:
+            parse_digest(descriptor.digest)
+        except Malformed as error:
+            raise Malformed(what, error.problem) from error
+        if not 0 <= descriptor.size <= _MAX_SIZE:
+            raise Malformed(what, f"{descriptor.digest} has the size {str(descriptor.size)[:40]}")
+        # It becomes a header of requests.
+        if not descriptor.media_type.isascii() or not descriptor.media_type.isprintable():
+            raise Malformed(what, f"{descriptor.digest} has the media type {descriptor.media_type[:160]!r}")

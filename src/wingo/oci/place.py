@@ -65,13 +65,15 @@ def parse_place(text: str, *, default_tag: str = "") -> Place:
         path, tag = rest, ""
     else:
         path, tag = _split_tag(rest)
+    if rest.endswith(":") and kind is not PlaceKind.FILES:
+        raise RequestError(f"{text!r} ends with a colon but names no tag", hint=f"Write {text[:-1]}, or add the tag.")
     if not path:
         raise RequestError(f"{text!r} names no path", hint=f"Write {prefix}:PATH, for instance {prefix}:out.")
     return Place(kind, path=path, tag=tag)
 
 
 def _split_tag(rest: str) -> tuple[str, str]:
-    """Splits a tag from a path; the colon of a Windows drive (`C:\\out`) is not one."""
+    r"""Splits a tag from a path; the colon of a Windows drive (`C:\out`) is not one."""
     start = 2 if len(rest) > 2 and rest[1] == ":" and rest[0].isalpha() and rest[2] in "\\/" else 0
     path, _, tag = rest[start:].partition(":")
     return rest[:start] + path, tag

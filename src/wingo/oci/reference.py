@@ -16,7 +16,8 @@ from wingo.oci.digest import Digest, parse_digest
 DOCKER_HUB = "docker.io"
 _REPOSITORY_PART = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
-_HOST = re.compile(r"(?:\[[0-9a-fA-F:]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}))(?::[0-9]{1,5})?\Z")
+_LABEL = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)"
+_HOST = re.compile(rf"(?:\[[0-9a-fA-F:]{{2,45}}\]|{_LABEL}(?:\.{_LABEL})*)(?::[0-9]{{1,5}})?\Z")
 _MAX_NAME = 255
 
 
@@ -82,14 +83,20 @@ def parse_reference(text: str, *, default_tag: str = "") -> Reference:
     Raises:
         RequestError: it is not a reference; the message says which part.
     """
+    if "://" in text[:40]:
+        raise RequestError(
+            f"{text.rpartition('@')[2][:200]!r} is not a reference: it has no scheme",
+            hint=f"Write it without {text.partition('://')[0]}://.",
+        )
     rest, at, digest_text = text.partition("@")
     digest = Digest("")
     if at:
         try:
             digest = parse_digest(digest_text)
         except WingoError as error:
+            # Without what stands before the "@": it may be somebody's password.
             raise RequestError(
-                f"{text[:200]!r}: after '@' there must be a digest, sha256: and 64 hex digits"
+                f"after '@' there must be a digest, sha256: and 64 hex digits, not {digest_text[:200]!r}"
             ) from error
     name, tag = rest, ""
     if (colon := rest.rfind(":")) > rest.rfind("/"):
