@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from wingo.errors import RequestError
 from wingo.image.model import Image, Index, images_of
-from wingo.oci.descriptor import Descriptor
 from wingo.oci.place import Place, PlaceKind, parse_place
 from wingo.oci.platform import Platform
 from wingo.pipeline.parallel import in_parallel
 from wingo.windows.bases import FLAVOURS, published_base
 from wingo.windows.osversion import expand_platform, index_order, parse_os_version, satisfies
 
+if TYPE_CHECKING:
+    from wingo.pipeline.places import Readable
+
 NO_BASE = ("scratch", "static")
 """Bases that need nothing from a registry: on Linux wingo supplies the system's files, on Windows nothing."""
 _DEFAULT = {"windows": "nanoserver", "linux": "static"}
-
-
-class Readable(Protocol):
-    """A place that an image can be read from."""
-
-    def read(self, wanted: Callable[[Descriptor], bool] = ...) -> Image | Index:
-        """The image or index there, with those children that are wanted."""
 
 
 class BaseChoice(msgspec.Struct, frozen=True):

@@ -52,7 +52,7 @@ def transfer(source: Place, targets: Sequence[Place], platform: str, places: Pla
     artifact = read_platform(source, platform, places)
     references = tuple(target.reference for target in targets if target.reference is not None)
     local = tuple(target for target in targets if target.kind is not PlaceKind.REGISTRY)
-    places.write(artifact, local)
+    places.write(artifact, local, str(source.reference) if source.reference is not None else source.tag or "latest")
     return TransferReport(
         digest=artifact.digest,
         media_type=artifact.media_type,
