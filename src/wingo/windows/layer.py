@@ -16,11 +16,11 @@ Sources: hcsshim `pkg/ociwclayer/import.go`, `internal/wclayer/legacy.go`; go-wi
 
 from __future__ import annotations
 
-import base64
+import binascii
 import io
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 import msgspec
 
@@ -116,8 +116,12 @@ class _Planner:
 
     def plan(self, requests: Sequence[LayerRequest], created_by: str, comment: str) -> WindowsLayer:
         # In an order of their own, so that the messages do not depend on the caller's either.
-        hives = sorted((request for request in requests if isinstance(request, HiveDelta)), key=lambda hive: hive.name)
-        rest = [request for request in requests if not isinstance(request, HiveDelta)]
+        hives = sorted(
+            (request for request in requests if isinstance(request, HiveDelta)), key=attrgetter("name", "source")
+        )
+        rest = sorted(
+            (request for request in requests if not isinstance(request, HiveDelta)), key=attrgetter("path", "source")
+        )
         placed = sorted(((self.place(request), request) for request in rest), key=_by_path)
         whiteouts = [(path, request) for path, request in placed if isinstance(request, Whiteout)]
         links = [(path, request) for path, request in placed if isinstance(request, WindowsHardLink)]
@@ -390,7 +394,7 @@ def _is_of_base(key: Components) -> bool:
 
 @lru_cache(maxsize=1024)
 def _raw_descriptor(sddl: str) -> str:
-    return base64.b64encode(sddl_bytes(sddl)).decode()
+    return binascii.b2a_base64(sddl_bytes(sddl), newline=False).decode()
 
 
 def _target(path: Components, link: _Link) -> tuple[str, Components]:

@@ -27,6 +27,7 @@ LONG_PATH = 240
 
 _SEPARATORS = re.compile(r"[\\/]+")
 _FORBIDDEN = re.compile('[<>:"|?*\x00-\x1f\\\\/]')
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # Win32 reads these as devices in every directory and with any extension; COM and LPT also take superscript digits.
 # CLOCK$ was DOS's alone: NT's RtlIsDosDeviceName does not know it.
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[1-9\u00b9\u00b2\u00b3])\Z")
@@ -97,7 +98,7 @@ def _problem(name: str) -> str:
         return f"{name!r} ends with a {'dot' if name[-1] == '.' else 'space'}, which Windows programs cannot open"
     if _DEVICE.match(upcase(name.partition(".")[0].rstrip(" "))):
         return f"{name!r} is the name of a device in every Windows directory"
-    if any("\ud800" <= character <= "\udfff" for character in name):
+    if _SURROGATE.search(name):
         return f"{name!r} is not valid Unicode"
     if utf16_units(name) > MAX_COMPONENT:
         return f"{name[:40] + '…'!r} is longer than {MAX_COMPONENT} UTF-16 units"
@@ -110,7 +111,7 @@ def _refused(text: str, problem: str) -> RequestError:
 
 def utf16_units(text: str) -> int:
     """How many UTF-16 code units a text has, which is how Windows counts."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 @lru_cache(maxsize=65_536)

@@ -153,11 +153,17 @@ def test_hives_are_plain_files() -> None:
     assert dict(entry.pax) == {**TIMES, "MSWINDOWS.fileattr": "32"}
 
 
+def test_the_first_wrong_path_does_not_depend_on_the_order() -> None:
+    for requests in itertools.permutations([file("/b/nul"), file("/a:b"), whiteout("/c/..")]):
+        with pytest.raises(RequestError, match="file /a:b"):
+            plan(*requests)
+
+
 def test_unknown_and_double_hives_are_refused() -> None:
     with pytest.raises(RequestError, match="no hive 'software'"):
         plan(hive("software"))
     with pytest.raises(RequestError, match=r"two deltas.*\(one\) and \(two\)"):
-        plan(hive("SAM", "one"), hive("SAM", "two"))
+        plan(hive("SAM", "two"), hive("SAM", "one"))
 
 
 def test_symlinks_carry_the_windows_target() -> None:
