@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wingo.pipeline.settings import Settings
     from wingo.processes import ProcessRunner
     from wingo.stores.registry import RegistryClient
-    from wingo.stores.registry.credentials import FileCredentials
+    from wingo.stores.registry.credentials import Credentials, FileCredentials
     from wingo.stores.registry.read import DocumentCache
 
 _SETTINGS_FILE = "wingo.toml"
@@ -99,12 +99,15 @@ class Host:
 
         return ProcessRunner()
 
-    def registry_client(self, settings: Settings, documents: DocumentCache) -> RegistryClient:
+    def registry_client(
+        self, settings: Settings, documents: DocumentCache | None = None, credentials: Credentials | None = None
+    ) -> RegistryClient:
         """Reaches registries the way this machine does: its proxies, certificates and credentials.
 
         Args:
             settings: insecure registries, mirrors, more certificate authorities.
-            documents: where manifests and configs are kept.
+            documents: where manifests and configs are kept; by default nowhere.
+            credentials: who we are; by default what this machine's files say.
         """
         from wingo.stores.registry import RegistryClient, Transport
         from wingo.stores.registry.certificates import certificate_directories
@@ -120,7 +123,7 @@ class Host:
             user_agent=f"wingo/{VERSION}",
         )
         return RegistryClient(
-            transport, credentials=self.credentials, cache=documents, mirrors=settings.mirrors
+            transport, credentials=credentials or self.credentials, cache=documents, mirrors=settings.mirrors
         )
 
     @cached_property
@@ -129,6 +132,24 @@ class Host:
         from wingo.stores.registry.credentials import FileCredentials, credential_paths
 
         return FileCredentials(credential_paths(self.environment, self.home), _read_small, self.run_helper)
+
+    def ask(self, question: str) -> str:
+        """Asks a person at the terminal for a line; "" when there is none."""
+        if not sys.stdin.isatty():
+            return ""
+        sys.stderr.write(question)
+        sys.stderr.flush()
+        return sys.stdin.readline().strip()
+
+    def read_secret(self, *, from_stdin: bool) -> str:
+        """A password: from standard input, or from the terminal without showing it; "" when there is neither."""
+        if from_stdin:
+            return sys.stdin.readline(1 << 16).rstrip("\r\n")
+        if not sys.stdin.isatty():
+            return ""
+        from getpass import getpass
+
+        return getpass("Password: ", stream=sys.stderr)
 
     @property
     def home(self) -> str:

@@ -12,7 +12,8 @@ from wingo.errors import RequestError
 from wingo.image.model import Image, Index, Layer, Opener
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest, parse_digest
-from wingo.oci.manifest import media_type_of
+from wingo.oci.manifest import decode_manifest, media_type_of
+from wingo.oci.media_types import is_index
 from wingo.oci.place import Place, PlaceKind
 from wingo.oci.reference import Reference
 from wingo.stores.cache import Cache
@@ -250,19 +251,23 @@ def _cached(layer: Layer, cache: Cache) -> Layer:
     return msgspec.structs.replace(layer, open=partial(cache.open_layer, descriptor))
 
 
-def artifact_in_cache(cache: Cache, digest: str, open_elsewhere: Callable[[Descriptor], Opener]) -> Image | Index | None:
+def artifact_in_cache(
+    cache: Cache, digest: str, open_elsewhere: Callable[[Descriptor], Opener], *, partial: bool = False
+) -> Image | Index | None:
     """An image or index that was made or read before; None when a document has gone.
 
     Args:
         cache: where its documents are.
         digest: of the image or index.
         open_elsewhere: gives the opener of a layer that the cache lacks, a base's for instance.
+        partial: take an index without the children whose documents are not here.
     """
     data = cache.document(parse_digest(digest))
     if data is None:
         return None
+
     def document(descriptor: Descriptor, limit: int) -> bytes:
-        del limit
+        del limit  # the cache's own is the same
         found = cache.document(descriptor.digest)
         if found is None:
             raise _Gone
@@ -270,13 +275,34 @@ def artifact_in_cache(cache: Cache, digest: str, open_elsewhere: Callable[[Descr
 
     def open_layer(descriptor: Descriptor) -> Opener:
         if cache.blobs.has(descriptor.digest, descriptor.size):
-            return partial(cache.open_layer, descriptor)
+            return lambda: cache.open_layer(descriptor)
         return open_elsewhere(descriptor)
 
+    def whole(descriptor: Descriptor) -> bool:
+        return not partial or _is_here(cache, descriptor.digest)
+
+    top = Descriptor(media_type_of(data), parse_digest(digest), len(data))
     try:
-        return read_artifact(Descriptor(media_type_of(data), parse_digest(digest), len(data)), document, open_layer)
+        return read_artifact(top, document, open_layer, whole)
     except _Gone:
         return None
+
+
+def never_elsewhere(descriptor: Descriptor) -> Opener:
+    """For looking only: the layers are not going to be opened."""
+
+    def refuse() -> BinaryIO:
+        raise AssertionError(descriptor.digest)
+
+    return refuse
+
+
+def _is_here(cache: Cache, digest: Digest) -> bool:
+    """Whether a manifest and its config are in the cache."""
+    data = cache.document(digest)
+    if data is None:
+        return False
+    return is_index(media_type_of(data)) or cache.document(decode_manifest(data).config.digest) is not None
 
 
 class _Gone(Exception):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MAX_EPOCH = 0o77777777777
 """The last second that a ustar header can hold, in the year 2242."""
+DEFAULT_PLATFORMS = ("windows/amd64:ltsc2022", "windows/amd64:ltsc2025")
+"""What is built when nobody names a platform."""
 NAME_FIELD = "{name}"
 """Stands for the program's name in `--name` and `--output`."""
 
