@@ -1,7 +1,7 @@
 """Compression that gives the same bytes on every machine: fixed pieces, each compressed by itself.
 
-A layer is a row of gzip members (RFC 1952 §2.2) or zstd frames (RFC 8878 §3.1), one for each MiB of tar. Hence it can be
-compressed by several threads with a result that does not depend on their number, in flat memory. Why libdeflate
+A layer is a row of gzip members (RFC 1952 §2.2) or zstd frames (RFC 8878 §3.1), one for each MiB of tar. Hence it can
+be compressed by several threads with a result that does not depend on their number, in flat memory. Why libdeflate
 and not another: docs/adr.
 """
 

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 _COPY_SIZE = 1 << 20
 _STALE_SECONDS = 24 * 3600
 _DIRECTORY_MODE = 0o755
-_BLOB_MODE = 0o444
-"""Blobs never change; and a layout may share its files with the cache through hard links."""
+_FILE_MODE = 0o644
 _TEMPORARY = ".wingo-"
 
 
@@ -107,7 +106,7 @@ class NewFile:
                 written += self.file.write(view[written:])
         return written
 
-    def commit(self, path: str, mode: int = 0o644) -> None:
+    def commit(self, path: str, mode: int = _FILE_MODE) -> None:
         """Makes the file appear, in the place of one that is there.
 
         Raises:
@@ -163,7 +162,7 @@ class BlobWriter(NewFile):
         """
         digest = self.hasher.digest()
         self._blobs.prepare(digest)
-        self.commit(self._blobs.path(digest), _BLOB_MODE)
+        self.commit(self._blobs.path(digest), _FILE_MODE)
         return digest
 
 

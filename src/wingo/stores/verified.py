@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
+from wingo.archive.streams import Stream
 from wingo.errors import ContentError, DigestMismatch, HostError, SizeMismatch
 from wingo.oci.digest import Digest, Hasher, algorithm_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from _typeshed import WriteableBuffer
 
-
-class VerifiedReader(io.RawIOBase):
+class VerifiedReader(Stream):
     """Passes bytes on and checks them against a digest and a size.
 
     The last bytes are only given out after all of them were found right: whoever has as many bytes as the size says
@@ -49,29 +47,14 @@ class VerifiedReader(io.RawIOBase):
         self._on_damage = on_damage
         self._checked = False
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        """Reads some bytes.
+    def some(self, size: int) -> bytes:
+        """Some bytes.
 
         Raises:
-            DigestMismatch: all bytes have been read, and they are others.
+            DigestMismatch: all have come, and they are others.
             SizeMismatch: there are more or fewer.
             HostError: the operating system cannot read them.
         """
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Reads at most `size` bytes, or all; raises as `readinto` does."""
-        if size is None or size < 0:
-            return self.readall()
-        if not size:
-            return b""
         with self._readable():
             data = self._stream.read(min(size, self._left))
         self._left -= len(data)
@@ -79,13 +62,6 @@ class VerifiedReader(io.RawIOBase):
         if not data or not self._left:
             self._check_end()
         return data
-
-    def readall(self) -> bytes:
-        """Reads all that is left; raises as `readinto` does."""
-        pieces = []
-        while data := self.read(1 << 20):
-            pieces.append(data)
-        return b"".join(pieces)
 
     def _check_end(self) -> None:
         if self._checked:

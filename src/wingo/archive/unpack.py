@@ -1,0 +1,476 @@
+"""Reading layers and tars that others made: streaming, flat in memory, and nothing in them is believed.
+
+Understood are ustar, PAX, GNU long names and base-256 numbers, which is what Go, GNU tar, bsdtar and Python write;
+sparse files and volumes are refused. Compression is told from the bytes, not from the media type.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import msgspec
+
+from wingo.archive.streams import Stream
+from wingo.archive.tar import BLOCK, MAX_NAME_BYTES
+from wingo.errors import DigestMismatch, HostError, Malformed
+from wingo.oci.digest import Hasher, algorithm_of
+
+if TYPE_CHECKING:
+    from wingo.image.model import Layer
+
+_READ_SIZE = 1 << 18
+_MAX_ZSTD_WINDOW = 128 << 20
+_MAX_SIZE = 1 << 50
+_TAR = "tar"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Where reading stops.
+
+    Attributes:
+        entries: of one tar; the largest Windows base has about 100,000.
+        header_bytes: of one entry's extended headers; security descriptors and attributes are in there.
+        free_bytes: uncompressed bytes that are read whatever the ratio.
+        ratio: uncompressed bytes for each compressed one, beyond `free_bytes`; deflate itself ends at about 1030.
+    """
+
+    entries: int = 2_000_000
+    header_bytes: int = 1 << 20
+    free_bytes: int = 2 << 30
+    ratio: int = 200
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class MemberKind(Enum):
+    """What an entry is."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symbolic link"
+    HARDLINK = "hard link"
+    OTHER = "device, pipe or socket"
+
+
+_KINDS = {
+    b"\0": MemberKind.FILE,
+    b"0": MemberKind.FILE,
+    b"7": MemberKind.FILE,
+    b"1": MemberKind.HARDLINK,
+    b"2": MemberKind.SYMLINK,
+    b"3": MemberKind.OTHER,
+    b"4": MemberKind.OTHER,
+    b"5": MemberKind.DIRECTORY,
+    b"6": MemberKind.OTHER,
+}
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One entry of a tar that is read.
+
+    Attributes:
+        name: as it stands there, but for a trailing slash; bytes that are no UTF-8 are surrogates, as in `os.fsdecode`.
+        kind: what it is.
+        mode: permission bits, set-id bits included.
+        uid: the owner's number.
+        gid: the group's number.
+        size: of the content, in bytes; 0 for all but files.
+        mtime: in whole seconds since 1970.
+        link_target: as it stands there.
+        pax: the extended records that apply, by key.
+        offset: where the content begins in the tar.
+    """
+
+    name: str
+    kind: MemberKind
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    link_target: str
+    pax: dict[str, str]
+    offset: int
+
+
+class TarContent(Stream):
+    """One file's bytes, while the tar is at it."""
+
+    def __init__(self, reader: _Reader, size: int) -> None:
+        super().__init__()
+        self._reader = reader
+        self.left = size
+
+    def some(self, size: int) -> bytes:
+        """Some bytes.
+
+        Raises:
+            Malformed: the tar ends in the middle of the file.
+        """
+        data = self._reader.some(min(size, self.left))
+        self.left -= len(data)
+        return data
+
+
+def read_tar(stream: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[Member, BinaryIO]]:
+    """Goes through a tar, which is not compressed.
+
+    Each file's content can be read until the next entry is asked for; what is left is skipped, by seeking if the stream
+    can. Names are not made safe here: see `safe_components`.
+
+    Args:
+        stream: is read to the end of the archive, and not closed.
+        limits: where reading stops.
+
+    Raises:
+        Malformed: no tar, cut short, or beyond the limits.
+    """
+    reader = _Reader(stream)
+    headers = _Headers(reader, limits)
+    count = 0
+    while (member := headers.next()) is not None:
+        count += 1
+        if count > limits.entries:
+            raise Malformed(_TAR, f"more than {limits.entries} entries", offset=reader.position)
+        content = TarContent(reader, member.size)
+        yield member, cast("BinaryIO", content)
+        reader.skip(content.left)
+        content.left = 0
+        reader.skip(-member.size % BLOCK)
+
+
+def safe_components(name: str) -> tuple[str, ...]:
+    """A name's components below some root: `./a//b/` and `/a/b` are `("a", "b")`.
+
+    Raises:
+        Malformed: it leads out of the root, or has a NUL.
+    """
+    parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    if ".." in parts or "\0" in name:
+        raise Malformed(_TAR, f"the name {name[:200]!r} leads out of the directory that it is in")
+    return parts
+
+
+@contextmanager
+def open_tar(layer: Layer, limits: Limits = DEFAULT_LIMITS) -> Iterator[BinaryIO]:
+    """Opens a layer's tar, uncompressed; when the block ends without an error, the bytes were the diff_id's.
+
+    Raises:
+        DigestMismatch: they were not.
+        ContentError: it is no image's layer, the stored bytes are damaged, or more than the limits allow.
+    """
+    if not layer.diff_id:
+        raise Malformed("layer", f"{layer.descriptor.digest} belongs to an artifact that is no image")
+    hasher = Hasher(algorithm_of(layer.diff_id))
+    with layer.open() as stored:
+        tar = _Hashed(decompressed(stored, limits), hasher)
+        yield cast("BinaryIO", tar)
+        while tar.read(_READ_SIZE):
+            pass
+        # To the end, so that the stored bytes' own digest is checked as well.
+        while stored.read(_READ_SIZE):
+            pass
+    if hasher.digest() != layer.diff_id:
+        raise DigestMismatch(f"the unpacked layer {layer.descriptor.digest}", layer.diff_id, hasher.digest())
+
+
+def check_layer(layer: Layer, limits: Limits = DEFAULT_LIMITS) -> int:
+    """Reads a whole layer and checks it: stored bytes, compression, diff_id and the structure of the tar.
+
+    Returns:
+        The length of the tar in bytes.
+
+    Raises:
+        ContentError: something is not as claimed.
+    """
+    with open_tar(layer, limits) as tar:
+        for _ in read_tar(tar, limits):
+            pass
+        while tar.read(_READ_SIZE):
+            pass
+        return tar.tell()
+
+
+def decompressed(stream: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
+    """A stream of what is in a gzip, zstd or plain one, several members or frames included.
+
+    Raises:
+        Malformed: while reading: damaged, cut short, or too much comes out of too little.
+    """
+    counted = _Counted(stream)
+    magic = counted.peek(4)
+    if magic.startswith(b"\x1f\x8b"):
+        import gzip
+
+        opened = cast("BinaryIO", gzip.GzipFile(fileobj=cast("BinaryIO", counted)))
+        return cast("BinaryIO", _Guarded("gzip", opened, counted, limits))
+    if magic == b"\x28\xb5\x2f\xfd":
+        from zstandard import ZstdDecompressor
+
+        # A window is held in memory, and its size is the frame's choice.
+        plain = ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW).stream_reader(
+            cast("BinaryIO", counted), read_across_frames=True
+        )
+        return cast("BinaryIO", _Guarded("zstd", cast("BinaryIO", plain), counted, limits))
+    return cast("BinaryIO", counted)
+
+
+class _Counted(Stream):
+    """Counts the bytes that come, and can look at the first ones."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._ahead = b""
+        self.count = 0
+
+    def peek(self, size: int) -> bytes:
+        while len(self._ahead) < size and (data := self._stream.read(size - len(self._ahead))):
+            self._ahead += data
+        return self._ahead
+
+    def some(self, size: int) -> bytes:
+        if self._ahead:
+            data, self._ahead = self._ahead[:size], self._ahead[size:]
+        else:
+            data = self._stream.read(size)
+        self.count += len(data)
+        return data
+
+
+class _Guarded(Stream):
+    """What comes out of a decompressor, with its errors as ours and an end to its appetite."""
+
+    def __init__(self, format: str, plain: BinaryIO, stored: _Counted, limits: Limits) -> None:  # noqa: A002
+        super().__init__()
+        self._format = format
+        self._plain = plain
+        self._stored = stored
+        self._limits = limits
+        self._count = 0
+
+    def some(self, size: int) -> bytes:
+        import zlib
+
+        try:
+            data = self._plain.read(min(size, _READ_SIZE))
+        except EOFError as error:
+            raise Malformed(self._format, "it is cut short", offset=self._stored.count) from error
+        except zlib.error as error:
+            raise Malformed(self._format, str(error), offset=self._stored.count) from error
+        except OSError as error:
+            # Of the gzip module's own making it has no number.
+            if error.errno is not None:
+                raise HostError(f"cannot read: {error.strerror}") from error
+            raise Malformed(self._format, str(error), offset=self._stored.count) from error
+        except Exception as error:
+            if type(error).__name__ != "ZstdError":
+                raise
+            raise Malformed(self._format, str(error), offset=self._stored.count) from error
+        self._count += len(data)
+        if self._count > self._limits.free_bytes and self._count > self._stored.count * self._limits.ratio:
+            raise Malformed(
+                self._format, f"{self._stored.count} bytes become more than {self._count}: it would fill the disk"
+            )
+        return data
+
+
+class _Hashed(Stream):
+    """Passes bytes on and digests them."""
+
+    def __init__(self, stream: BinaryIO, hasher: Hasher) -> None:
+        super().__init__()
+        self._stream = stream
+        self._hasher = hasher
+
+    def tell(self) -> int:
+        return self._hasher.size
+
+    def some(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._hasher.update(data)
+        return data
+
+
+class _Reader:
+    """Reads forward and knows where it is."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._seekable = stream.seekable()
+        self.position = 0
+
+    def some(self, size: int) -> bytes:
+        if not size:
+            return b""
+        data = self._stream.read(min(size, _READ_SIZE))
+        if not data:
+            raise Malformed(_TAR, "it is cut short", offset=self.position)
+        self.position += len(data)
+        return data
+
+    def exactly(self, size: int) -> bytes:
+        pieces = []
+        while size:
+            pieces.append(self.some(size))
+            size -= len(pieces[-1])
+        return b"".join(pieces)
+
+    def block(self) -> bytes:
+        """The next block; b"" at the end of the stream."""
+        pieces = b""
+        while len(pieces) < BLOCK and (data := self._stream.read(BLOCK - len(pieces))):
+            pieces += data
+        self.position += len(pieces)
+        if pieces and len(pieces) < BLOCK:
+            raise Malformed(_TAR, "it is cut short", offset=self.position)
+        return pieces
+
+    def skip(self, size: int) -> None:
+        if self._seekable and size > _READ_SIZE:
+            # All but the last byte by seeking: one beyond the end would not be noticed.
+            self._stream.seek(size - 1, io.SEEK_CUR)
+            self.position += size - 1
+            size = 1
+        while size:
+            size -= len(self.some(size))
+
+
+class _Headers:
+    """Header blocks to members."""
+
+    def __init__(self, reader: _Reader, limits: Limits) -> None:
+        self._reader = reader
+        self._limits = limits
+        self._global: dict[str, str] = {}
+
+    def next(self) -> Member | None:
+        records: dict[str, str] = {}
+        long_name = long_target = None
+        used = 0
+        while True:
+            start = self._reader.position
+            header = self._reader.block()
+            if not header.strip(b"\0"):
+                # The end is two zero blocks; one, or none, is taken for it as well, as Go does.
+                return None
+            _check_sum(header, start)
+            flag = header[156:157]
+            if flag not in (b"x", b"g", b"L", b"K", b"X"):
+                return self._member(header, start, records, long_name, long_target)
+            size = _number(header[124:136], start)
+            used += size
+            if used > self._limits.header_bytes:
+                raise Malformed(
+                    _TAR, f"an extended header of more than {self._limits.header_bytes} bytes", offset=start
+                )
+            data = self._reader.exactly(size)
+            self._reader.skip(-size % BLOCK)
+            if flag == b"L":
+                long_name = data.partition(b"\0")[0]
+            elif flag == b"K":
+                long_target = data.partition(b"\0")[0]
+            elif flag == b"g":
+                self._global.update(_records(data, start))
+            else:
+                records.update(_records(data, start))
+
+    def _member(
+        self, header: bytes, start: int, records: dict[str, str], long_name: bytes | None, long_target: bytes | None
+    ) -> Member:
+        pax = {**self._global, **records}
+        flag = header[156:157]
+        kind = _KINDS.get(flag)
+        if kind is None or any(key.startswith("GNU.sparse") for key in pax):
+            what = "a sparse file" if kind is not None or flag == b"S" else f"an entry of the type {flag!r}"
+            raise Malformed(_TAR, f"{what}, which no layer should have", offset=start)
+        name = _cut(header[:100])
+        if header[257:263] == b"ustar\0" and header[345] and long_name is None:
+            name = _cut(header[345:500]) + b"/" + name
+        name_text = pax.get("path", "") or _text(long_name if long_name is not None else name)
+        target = pax.get("linkpath", "") or _text(long_target if long_target is not None else _cut(header[157:257]))
+        for text in (name_text, target):
+            if "\0" in text or len(text) > MAX_NAME_BYTES:
+                raise Malformed(_TAR, f"the name {text[:80]!r} has a NUL or {len(text)} characters", offset=start)
+        if kind is MemberKind.FILE and flag != b"7" and name_text.endswith("/"):
+            # Tar before POSIX knew directories by that.
+            kind = MemberKind.DIRECTORY
+        size = _of_record(pax, "size", start) if "size" in pax else _number(header[124:136], start)
+        if not 0 <= size <= _MAX_SIZE:
+            raise Malformed(_TAR, f"a size of {size} bytes", offset=start)
+        return Member(
+            name=name_text.rstrip("/") or name_text[:1],
+            kind=kind,
+            mode=_number(header[100:108], start) & 0o7777,
+            uid=_of_record(pax, "uid", start) if "uid" in pax else _number(header[108:116], start),
+            gid=_of_record(pax, "gid", start) if "gid" in pax else _number(header[116:124], start),
+            size=size if kind is MemberKind.FILE else 0,
+            mtime=_of_record(pax, "mtime", start) if "mtime" in pax else _number(header[136:148], start),
+            link_target=target,
+            pax=pax,
+            offset=self._reader.position,
+        )
+
+
+def _check_sum(header: bytes, offset: int) -> None:
+    stored = _number(header[148:156], offset)
+    plain = header[:148] + b" " * 8 + header[156:]
+    if sum(plain) != stored:
+        # Some old writers added signed bytes.
+        signed = sum(byte - 256 if byte > 127 else byte for byte in plain)
+        if signed != stored:
+            raise Malformed(_TAR, "the header's checksum is wrong", offset=offset)
+
+
+def _number(field: bytes, offset: int) -> int:
+    if field[0] & 0x80:
+        # GNU's base-256: two's complement, the top bit apart.
+        value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
+        if field[0] & 0x40:
+            value -= 1 << (8 * len(field) - 1)
+    else:
+        digits = field.strip(b" \0")
+        try:
+            value = int(digits, 8) if digits else 0
+        except ValueError as error:
+            raise Malformed(_TAR, f"{field!r} is no octal number", offset=offset) from error
+    return value
+
+
+def _of_record(pax: dict[str, str], key: str, offset: int) -> int:
+    whole = pax[key].partition(".")[0]
+    if not whole.lstrip("-").isdecimal() or len(whole) > 20:
+        raise Malformed(_TAR, f"the record {key}={pax[key][:40]!r} is no number", offset=offset)
+    return int(whole)
+
+
+def _records(data: bytes, offset: int) -> dict[str, str]:
+    records: dict[str, str] = {}
+    position = 0
+    while position < len(data):
+        space = data.find(b" ", position, position + 12)
+        digits = data[position:space] if space > 0 else b""
+        end = position + int(digits) if digits.isdigit() else 0
+        if end <= space or end > len(data) or data[end - 1 : end] != b"\n":
+            if not data[position:].strip(b"\0"):
+                break
+            raise Malformed(_TAR, "a damaged extended header", offset=offset)
+        key, equals, value = data[space + 1 : end - 1].partition(b"=")
+        if not key or not equals:
+            raise Malformed(_TAR, "a damaged extended header", offset=offset)
+        records[_text(key)] = _text(value)
+        position = end
+    return records
+
+
+def _cut(field: bytes) -> bytes:
+    return field.partition(b"\0")[0]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
