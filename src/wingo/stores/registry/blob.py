@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, cast
 
-from wingo.errors import DigestMismatch, RemoteError, SizeMismatch
+from wingo.errors import RemoteError, SizeMismatch
 from wingo.oci.descriptor import Descriptor
-from wingo.oci.digest import Hasher, algorithm_of
 from wingo.oci.media_types import is_foreign
 from wingo.stores.registry.api import NOT_FOUND, OK, PARTIAL, Repository
 from wingo.stores.registry.faults import Refusal, network_fault, refusal
 from wingo.stores.registry.http1 import NotHttp, Response
 from wingo.stores.registry.url import parse_url
+from wingo.stores.verified import VerifiedReader
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -44,15 +44,22 @@ class RegistryBlob:
         Raises:
             RemoteError: the registry does not give it.
         """
-        return cast("BinaryIO", BlobStream(self))
+        stream = cast("BinaryIO", ResumedStream(self))
+        descriptor = self.descriptor
+        return cast("BinaryIO", VerifiedReader(stream, descriptor.digest, descriptor.size, str(self)))
 
     @property
     def url(self) -> Url:
         """Where the registry has it."""
         return self.repository.url(f"blobs/{self.descriptor.digest}")
 
-    def __repr__(self) -> str:
-        return f"RegistryBlob({self.repository.name}@{self.descriptor.digest})"
+    @property
+    def doing(self) -> str:
+        """What fetching it is called in errors."""
+        return f"reading {self}"
+
+    def __str__(self) -> str:
+        return f"the blob {self.descriptor.digest} of {self.repository.name}"
 
     def fetch(self, start: int) -> Response:
         """Asks for the bytes from an offset on; unverified.
@@ -91,11 +98,8 @@ class RegistryBlob:
         raise problem
 
 
-class BlobStream(io.RawIOBase):
-    """A blob's bytes as they come.
-
-    The last bytes are only given out when all of them have the digest and the size that were claimed.
-    """
+class ResumedStream(io.RawIOBase):
+    """A blob's bytes as they come, unverified; asked for anew from where the connection was cut."""
 
     def __init__(self, blob: RegistryBlob) -> None:
         """Asks for the first bytes.
@@ -106,9 +110,7 @@ class BlobStream(io.RawIOBase):
         """
         super().__init__()
         self._blob = blob
-        self._size = blob.descriptor.size
-        self._what = f"the blob {blob.descriptor.digest} of {blob.repository.name}"
-        self._hasher = Hasher(algorithm_of(blob.descriptor.digest))
+        self._at = 0
         self._cuts = 0
         self._response: Response | None = None
         self._response = self._ask()
@@ -124,51 +126,30 @@ class BlobStream(io.RawIOBase):
             response.close()
         super().close()
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Fills the start of a buffer; see `read`."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def readall(self) -> bytes:
-        """Everything that is left; see `read`."""
-        return b"".join(iter(lambda: self.read(_PIECE), b""))
-
     def read(self, size: int | None = -1, /) -> bytes:
         """The next bytes, at most `size`; b"" at the end.
 
         Raises:
-            DigestMismatch, SizeMismatch: the bytes are not what was claimed.
             RemoteError: the connection is cut again and again.
         """
-        if size is None or size < 0:
-            return self.readall()
-        if self._response is None and self._hasher.size == self._size:
-            return b""
-        data = self._some(size)
-        self._hasher.update(data)
-        if self._hasher.size > self._size or (not data and size):
-            if self._hasher.size != self._size:
-                raise SizeMismatch(self._what, self._size, self._hasher.size)
-        if self._hasher.size == self._size:
-            self._end()
-        return data
-
-    def _some(self, size: int) -> bytes:
+        count = _PIECE if size is None or size < 0 else min(size, _PIECE)
         while True:
             try:
                 if self._response is None:
                     self._response = self._ask()
-                data = self._response.read(min(size, _PIECE))
+                data = self._response.read(count)
             except (OSError, NotHttp) as error:
                 self._response = None
+                if self._at >= self._blob.descriptor.size:
+                    return b""  # we have what we came for; what stands behind it would be a lie anyway
                 self._cuts += 1
                 if self._cuts > _MAX_CUTS:
-                    raise network_fault(error, f"reading {self._what}", self._blob.url) from error
+                    raise network_fault(error, self._blob.doing, self._blob.url) from error
                 self._blob.repository.registry.transport.rest(self._cuts)
                 continue
             if data:
                 self._cuts = 0
+                self._at += len(data)
             return data
 
     def _ask(self) -> Response:
@@ -176,15 +157,16 @@ class BlobStream(io.RawIOBase):
 
         A server may answer the wish for a part with the whole; then what we have is read over.
         """
-        start = self._hasher.size
-        response = self._blob.fetch(start)
-        skip = start if response.status == OK else 0
-        if response.length is not None and response.length != self._size - start + skip:
-            length = response.length
+        response = self._blob.fetch(self._at)
+        skip = self._at if response.status == OK else 0
+        if response.length is not None and response.length != self._blob.descriptor.size - self._at + skip:
+            announced = response.length + self._at - skip
             response.close()
-            raise SizeMismatch(self._what, self._size, length + start - skip)
+            raise SizeMismatch(str(self._blob), self._blob.descriptor.size, announced)
         try:
-            if response.status == PARTIAL and not _starts_at(response.headers.get("content-range", ""), start):
+            if response.status == PARTIAL and not response.headers.get("content-range", "").startswith(
+                f"bytes {self._at}-"
+            ):
                 raise NotHttp("a part that was not asked for")
             while skip:
                 skipped = response.read(min(skip, _PIECE))
@@ -195,24 +177,3 @@ class BlobStream(io.RawIOBase):
             response.close()
             raise
         return response
-
-    def _end(self) -> None:
-        """All bytes are here: are they the right ones, and is nothing behind them?"""
-        response, self._response = self._response, None
-        if response is not None:
-            try:
-                more = response.read(1)
-            except (OSError, NotHttp):
-                more = b""  # we have what we came for
-            response.close()
-            if more:
-                raise SizeMismatch(self._what, self._size, self._size + 1)
-        expected, actual = self._blob.descriptor.digest, self._hasher.digest()
-        if actual != expected:
-            raise DigestMismatch(
-                self._what, expected, actual, hint="Try again; if it stays, the registry's copy is damaged."
-            )
-
-
-def _starts_at(content_range: str, start: int) -> bool:
-    return content_range.startswith(f"bytes {start}-")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -52,6 +52,7 @@ class RegistryClient:
         self,
         transport: Transport,
         *,
+        now: Callable[[], float],
         credentials: Credentials | None = None,
         cache: DocumentCache | None = None,
         mirrors: Mapping[str, str] | None = None,
@@ -64,6 +65,7 @@ class RegistryClient:
 
         Args:
             transport: sends the requests.
+            now: seconds since 1970, for remembering when a tag was seen.
             credentials: who we are where; by default nobody.
             cache: of manifests and configs; by default none.
             mirrors: by registry, what is read instead: `host[:port][/prefix]`. Nothing is ever written to a mirror for
@@ -74,6 +76,7 @@ class RegistryClient:
             chunk: bytes of the pieces that large blobs are sent in; 0: in one.
         """
         self._transport = transport
+        self._now = now
         self._credentials = credentials or NoCredentials()
         self._cache = cache or NoCache()
         self._mirrors = dict(mirrors or {})
@@ -134,6 +137,7 @@ class RegistryClient:
             self._readable(reference),
             reference,
             cache=self._cache,
+            now=self._now,
             presence=self._presence,
             jobs=self._jobs,
             fetch_urls=self._fetch_urls,

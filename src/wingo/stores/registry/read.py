@@ -34,37 +34,46 @@ Wanted = Callable[[Descriptor], bool]
 """Whether an index's child is to be read; asked for every entry, nested indexes among them."""
 
 
-class DocumentCache(Protocol):
-    """Somebody who keeps manifests and configs by digest, and remembers what tags stood for."""
+class SeenTag(Protocol):
+    """What a tag stood for when it was last asked for."""
 
-    def get(self, digest: Digest) -> bytes | None:
+    @property
+    def descriptor(self) -> Descriptor:
+        """Of the manifest or index."""
+
+
+class DocumentCache(Protocol):
+    """Somebody who keeps manifests and configs by digest, and remembers what tags stood for: `wingo.stores.cache`."""
+
+    def document(self, digest: Digest) -> bytes | None:
         """The bytes, None when they are not kept. They are checked again by the caller."""
 
-    def put(self, digest: Digest, data: bytes) -> None:
-        """Keeps bytes that have been checked."""
+    def keep_document(self, data: bytes) -> Digest:
+        """Keeps bytes that have been checked, under their sha256 digest."""
 
-    def tag(self, reference: str) -> str:
-        """The digest that a reference with a tag stood for when it was last asked for, else ""."""
+    def seen_tag(self, reference: str) -> SeenTag | None:
+        """What a reference with a tag stood for when it was last asked for."""
 
-    def put_tag(self, reference: str, digest: Digest) -> None:
+    def keep_tag(self, reference: str, descriptor: Descriptor, now: float) -> None:
         """Remembers what a tag stands for."""
 
 
 class NoCache:
     """Keeps nothing."""
 
-    def get(self, digest: Digest) -> bytes | None:  # noqa: ARG002  (the protocol's)
+    def document(self, digest: Digest) -> bytes | None:  # noqa: ARG002  (the protocol's)
         """None."""
         return None
 
-    def put(self, digest: Digest, data: bytes) -> None:
+    def keep_document(self, data: bytes) -> Digest:
         """Lets it go."""
+        return sha256_digest(data)
 
-    def tag(self, reference: str) -> str:  # noqa: ARG002  (the protocol's)
+    def seen_tag(self, reference: str) -> SeenTag | None:  # noqa: ARG002  (the protocol's)
         """Not remembered."""
-        return ""
+        return None
 
-    def put_tag(self, reference: str, digest: Digest) -> None:
+    def keep_tag(self, reference: str, descriptor: Descriptor, now: float) -> None:
         """Lets it go."""
 
 
@@ -82,6 +91,7 @@ class Reader:
         reference: Reference,
         *,
         cache: DocumentCache,
+        now: Callable[[], float],
         presence: Presence,
         jobs: int,
         fetch_urls: bool,
@@ -92,6 +102,7 @@ class Reader:
             repository: where the bytes are; with a mirror another one than the reference names.
             reference: what is read.
             cache: of manifests and configs.
+            now: seconds since 1970, for remembering tags.
             presence: learns which blobs the repository has.
             jobs: requests at once.
             fetch_urls: whether layers that are kept elsewhere may be fetched from there.
@@ -99,6 +110,7 @@ class Reader:
         self._repository = repository
         self._reference = reference
         self._cache = cache
+        self._now = now
         self._presence = presence
         self._jobs = jobs
         self._fetch_urls = fetch_urls
@@ -119,7 +131,7 @@ class Reader:
         """The document that the reference names, and its type."""
         target = self._reference.target
         if self._reference.digest:
-            data = self._kept(self._reference.digest, "manifest")
+            data = self._kept(self._reference.digest)
             if data is not None:
                 return data, media_type_of(data)
         else:
@@ -133,24 +145,26 @@ class Reader:
             raise
         self._count(len(document.data))
         media_type = media_type_of(document.data, document.media_type)
-        self._cache.put(document.digest, document.data)
+        self._cache.keep_document(document.data)
         if not self._reference.digest:
-            self._cache.put_tag(str(self._reference), document.digest)
+            self._keep_tag(Descriptor(media_type, document.digest, len(document.data)))
         return document.data, media_type
 
     def _unchanged_tag(self) -> bytes | None:
         """The kept bytes of what the tag stands for, when a look at the tag tells that we have them."""
-        name = str(self._reference)
-        last = self._cache.tag(name)
-        if not last or self._cache.get(Digest(last)) is None:
+        last = self._cache.seen_tag(str(self._reference))
+        if last is None or self._cache.document(last.descriptor.digest) is None:
             return None
         found = self._repository.head_manifest(self._reference.tag)
         if found is None:
             return None  # reading it says what is wrong, better than we could
-        data = self._kept(found.digest, "manifest")
-        if data is not None and found.digest != last:
-            self._cache.put_tag(name, found.digest)
+        data = self._kept(found.digest)
+        if data is not None:
+            self._keep_tag(found)
         return data
+
+    def _keep_tag(self, descriptor: Descriptor) -> None:
+        self._cache.keep_tag(str(self._reference), descriptor, self._now())
 
     def _build(self, data: bytes, media_type: str, wanted: Wanted, depth: int) -> Image | Index:
         if is_manifest(media_type):
@@ -167,7 +181,7 @@ class Reader:
     def _child(self, entry: Descriptor, wanted: Wanted, depth: int) -> Image | Index:
         if not (is_index(entry.media_type) or is_manifest(entry.media_type)):
             raise Malformed("index", f"an entry of the type {clean(entry.media_type, 100)!r}, which wingo does not read")
-        data = self._kept(entry.digest, "manifest")
+        data = self._kept(entry.digest)
         if data is None:
             if entry.size > MAX_MANIFEST_BYTES:
                 raise Malformed("index", f"a manifest of {entry.size} bytes, more than {MAX_MANIFEST_BYTES}")
@@ -176,7 +190,7 @@ class Reader:
             self._count(len(data))
             if document.media_type not in ("", entry.media_type):
                 media_type_of(data, document.media_type)
-            self._cache.put(entry.digest, data)
+            self._cache.keep_document(data)
         if len(data) != entry.size:
             raise SizeMismatch(f"the manifest {entry.digest} of {self._repository.name}", entry.size, len(data))
         return self._build(data, media_type_of(data, entry.media_type), wanted, depth)
@@ -199,7 +213,7 @@ class Reader:
         what = f"the config {descriptor.digest} of {self._repository.name}"
         if descriptor.size > MAX_CONFIG_BYTES:
             raise Malformed("config", f"{descriptor.size} bytes, more than the {MAX_CONFIG_BYTES} that wingo reads")
-        data = self._kept(descriptor.digest, "config")
+        data = self._kept(descriptor.digest)
         if data is None:
             data = self._repository.small_blob(descriptor, "config", MAX_CONFIG_BYTES)
             self._count(len(data))
@@ -209,14 +223,14 @@ class Reader:
             hasher.update(data)
             if hasher.digest() != descriptor.digest:
                 raise DigestMismatch(what, descriptor.digest, hasher.digest())
-            self._cache.put(descriptor.digest, data)
+            self._cache.keep_document(data)
         elif len(data) != descriptor.size:
             raise SizeMismatch(what, descriptor.size, len(data))
         return data
 
-    def _kept(self, digest: Digest, what: str) -> bytes | None:
+    def _kept(self, digest: Digest) -> bytes | None:
         """A document from the cache, counted; one that is damaged there is fetched again."""
-        data = self._cache.get(digest)
+        data = self._cache.document(digest)
         if data is None:
             return None
         actual = sha256_digest(data)
