@@ -20,6 +20,7 @@ REFERENCE = ROOT / "docs" / "reference"
 SOURCE = ROOT / "src" / "wingo"
 ROOMS = ("errors", "oci", "image", "archive", "linux", "windows", "golang", "stores", "pipeline", "testing")
 NOTE = "<!-- Written by `make docs` from the code; change it there. -->\n\n"
+API_NOTE = "What each name takes, gives and raises is in its docstring: `python -m pydoc MODULE`."
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 
 
@@ -53,7 +54,8 @@ def all_pages() -> Iterator[tuple[Path, str]]:
     for room in ROOMS:
         modules = list(room_modules(room))
         if modules:
-            yield REFERENCE / "api" / f"{room}.md", NOTE + "\n".join(modules)
+            page = f"{NOTE}# {room}\n\n{API_NOTE}\n\n" + "\n".join(modules)
+            yield REFERENCE / "api" / f"{room}.md", page
     settings = REFERENCE / "settings.md"
     text = settings.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
@@ -180,27 +182,33 @@ def room_modules(room: str) -> Iterator[str]:
         if not path.exists() or any(name.startswith("_") and name != "__init__" for name in names):
             continue
         tree = ast.parse(path.read_text("utf-8"))
-        entries = [entry for node in tree.body for entry in describe(node)]
-        if entries:
-            yield f"# `{module}`\n\n{ast.get_docstring(tree) or ''}\n\n" + "\n".join(entries)
+        rows = "".join(row for node in tree.body for row in describe(node))
+        if rows:
+            about = first_paragraph(ast.get_docstring(tree) or "")
+            yield f"## `{module}`\n\n{about}\n\n| name | what |\n| --- | --- |\n{rows}"
 
 
 def describe(node: ast.stmt, above: str = "") -> Iterator[str]:
-    """A public class or function with its docstring; a class's methods too."""
+    """The row of a public class or function that has a docstring; those of a class's methods too."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
         doc = ast.get_docstring(node)
         if doc is None:
             return
         if isinstance(node, ast.ClassDef):
-            bases = ", ".join(ast.unparse(base) for base in node.bases)
-            title = f"class {node.name}({bases})" if bases else f"class {node.name}"
+            title = f"class {node.name}"
         else:
-            returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-            title = f"{above}{node.name}({ast.unparse(node.args)}){returns}"
-        yield f"{'###' if above else '##'} `{title}`\n\n```text\n{doc}\n```\n"
+            returns = f" → {ast.unparse(node.returns)}" if node.returns and ast.unparse(node.returns) != "None" else ""
+            arguments = ast.unparse(node.args).removeprefix("self, ").removeprefix("cls, ")
+            title = f"{above}{node.name}({'' if arguments in ('self', 'cls') else arguments}){returns}"
+        yield f"| `{cell(title)}` | {cell(first_paragraph(doc))} |\n"
         if isinstance(node, ast.ClassDef):
             for child in node.body:
                 yield from describe(child, f"{node.name}.")
+
+
+def first_paragraph(text: str) -> str:
+    """A docstring's first paragraph on one line."""
+    return " ".join(text.strip().partition("\n\n")[0].split())
 
 
 if __name__ == "__main__":

@@ -31,9 +31,12 @@ def test_a_page_has_usage_arguments_and_examples():
 def test_public_names_with_a_docstring_are_described_and_private_ones_are_not():
     source = '''
 class Thing(Base):
-    """A thing."""
+    """A thing.
 
-    def act(self, x: int) -> str:
+    More of it.
+    """
+
+    def act(self, x: int | str) -> str:
         """Acts."""
 
     def _hidden(self): ...
@@ -43,7 +46,7 @@ def _private():
     """No."""
 '''
     text = "".join(entry for node in ast.parse(source).body for entry in describe(node))
-    assert "## `class Thing(Base)`" in text
-    assert "### `Thing.act(self, x: int) -> str`" in text
+    assert "| `class Thing` | A thing. |" in text
+    assert "| `Thing.act(x: int | str) → str` | Acts. |".replace("int |", "int \\|") in text
     assert "hidden" not in text
     assert "private" not in text
