@@ -192,15 +192,15 @@ def microsoft_catalogue(month: int = 0) -> dict[str, Image | Index]:
             for architecture, releases in _RELEASES_OF_ARCHITECTURE.items()
             for release in releases
         }
-        for release in _RELEASES_OF_ARCHITECTURE["amd64"]:
-            children = [image for (name, _), image in images.items() if name == release]
-            whole = index_of(children, family=Family.DOCKER, indent=_DOCKER_INDENT)
-            for tag in (release, os_version(release, month), *(["1809"] if release == "ltsc2019" else [])):
-                catalogue[f"windows/{flavour}:{tag}"] = whole
         for (release, architecture), image in images.items():
-            alone = index_of([image], family=Family.DOCKER, indent=_DOCKER_INDENT)
-            for tag in (release, os_version(release, month)):
-                catalogue[f"windows/{flavour}:{tag}-{architecture}"] = alone
+            version = os_version(release, month)
+            if architecture == "amd64":
+                # The plain tags lead to a list, of amd64 alone even for ltsc2025.
+                alone = index_of([image], family=Family.DOCKER, indent=_DOCKER_INDENT)
+                for tag in (release, version, *(["1809"] if release == "ltsc2019" else [])):
+                    catalogue[f"windows/{flavour}:{tag}"] = alone
+            for tag in (release, version):
+                catalogue[f"windows/{flavour}:{tag}-{architecture}"] = image
     return catalogue
 
 

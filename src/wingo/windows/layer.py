@@ -7,9 +7,10 @@ What `plan_layer` promises of every recipe:
 - Order: `Hives` and its deltas, then `Files` and what is below it by path, component by component in code point
   order; then hard links, then whiteouts, both in that same order. It does not depend on the order of the requests.
 - Every entry has its four times (mtime from the recipe, the others as records), all equal to the epoch.
-- Every file, directory and link that the layer itself brings has a descriptor with owner, group and access list. The
-  directories that the base is known to have (`C:\Windows`, `C:\Program Files` …) and the two roots are mentioned, as
-  the importer needs, but not described: a descriptor there could replace the base's.
+- Every entry below `Files`, and every hive, has a descriptor with owner, group and access list (hard links have their
+  file's, whiteouts need none). Directories that nobody described are read-only for the service's account. Those of the
+  base that lie on the way get what Windows gives them: what becomes of a directory without a descriptor is not known,
+  and neither is whether one here replaces the base's. The two roots alone are left undescribed.
 
 Sources: hcsshim `pkg/ociwclayer/import.go`, `internal/wclayer/legacy.go`; go-winio `backuptar/tar.go`, `reparse.go`.
 """
@@ -32,7 +33,6 @@ from wingo.windows.requests import (
     FILE_ATTRIBUTE_DIRECTORY,
     FILE_ATTRIBUTE_REPARSE_POINT,
     HIVES,
-    READ_ONLY,
     HiveDelta,
     LayerRequest,
     Whiteout,
@@ -43,25 +43,35 @@ from wingo.windows.requests import (
     WindowsSymlink,
     check_complete,
 )
-from wingo.windows.security import may_be_changed_by, parse_sddl, sddl_bytes
+from wingo.windows.security import (
+    CONTAINER_USER,
+    READ_ONLY_DIRECTORY,
+    READ_ONLY_FILE,
+    may_be_changed_by,
+    parse_sddl,
+    sddl_bytes,
+)
 
 WHITEOUT_PREFIX = ".wh."
 _DIRECTORY_RECORD = ".$wcidirs$"
 """What the importer appends to a directory's name for the file in which it keeps the directory's metadata."""
 
-_BASE_DIRECTORIES = frozenset(
-    {
-        ("PROGRAM FILES",),
-        ("PROGRAM FILES", "COMMON FILES"),
-        ("PROGRAM FILES (X86)",),
-        ("PROGRAM FILES (X86)", "COMMON FILES"),
-        ("PROGRAMDATA",),
-        ("PROGRAMDATA", "MICROSOFT"),
-        ("USERS",),
-        ("INETPUB",),
-    }
-)
-_BASE_TREES = ("WINDOWS",)
+_PROGRAM_DATA = "O:BAG:SYD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICIIO;FA;;;CO)(A;OICI;0x1200a9;;;BU)(A;CI;0x116;;;BU)"
+r"""What Windows gives `C:\ProgramData`: users may create files and directories of their own."""
+_PROFILE = f"O:BAG:SYD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;{CONTAINER_USER})"
+"""What Windows gives a profile's directory: its user may do everything."""
+
+_BASE_DIRECTORIES = {
+    ("PROGRAM FILES",): READ_ONLY_DIRECTORY,
+    ("PROGRAM FILES", "COMMON FILES"): READ_ONLY_DIRECTORY,
+    ("PROGRAM FILES (X86)",): READ_ONLY_DIRECTORY,
+    ("PROGRAM FILES (X86)", "COMMON FILES"): READ_ONLY_DIRECTORY,
+    ("PROGRAMDATA",): _PROGRAM_DATA,
+    ("USERS",): READ_ONLY_DIRECTORY,
+    ("USERS", "CONTAINERUSER"): _PROFILE,
+    ("INETPUB",): READ_ONLY_DIRECTORY,
+}
+r"""Directories that Windows bases are known to have, besides everything below `C:\Windows`, and their descriptors."""
 
 _Link = WindowsSymlink | WindowsJunction
 
@@ -110,8 +120,6 @@ class _Planner:
         self.nodes: dict[Components, tuple[Components, LayerRequest | None]] = {}
         self.first_source: dict[Components, str] = {}
         self.removed: dict[Components, tuple[Components, Whiteout]] = {}
-        # Directories that stand there for a whiteout's sake alone.
-        self.mentioned: set[Components] = set()
         self.notes: list[tuple[Components, str]] = []
 
     def plan(self, requests: Sequence[LayerRequest], created_by: str, comment: str) -> WindowsLayer:
@@ -219,11 +227,8 @@ class _Planner:
     def check_tree(self) -> None:
         """What can only be seen when everything is in its place."""
         for path, whiteout in self.removed.values():
-            # The importer wants the directories above every name; those above a whiteout alone are not ours.
+            # The importer wants the directories above every name.
             for length in range(1, len(path)):
-                key = fold(path[:length])
-                if key not in self.nodes:
-                    self.mentioned.add(key)
                 self.put(path[:length], None, whiteout.source)
         for key, (path, request) in self.nodes.items():
             if isinstance(request, WindowsHardLink):
@@ -316,7 +321,7 @@ class _Planner:
             name = f"Hives/{hive.name}_DELTA"
             if name in entries:
                 raise RequestError(f"two deltas of the hive {hive.name}: ({entries[name][1]}) and ({hive.source})")
-            entries[name] = (self.file_entry(name, hive.content, FILE_ATTRIBUTE_ARCHIVE, ""), hive.source)
+            entries[name] = (self.file_entry(name, hive.content, FILE_ATTRIBUTE_ARCHIVE, READ_ONLY_FILE), hive.source)
         return [entry for entry, _ in entries.values()]
 
     def tree_entries(self) -> list[Entry]:
@@ -325,8 +330,7 @@ class _Planner:
             path, request = self.nodes[key]
             name = _name(path)
             if request is None:
-                foreign = _is_of_base(key) or key in self.mentioned
-                entries.append(self.directory_entry(name, "" if foreign else READ_ONLY.directory_sddl))
+                entries.append(self.directory_entry(name, _BASE_DIRECTORIES.get(key, READ_ONLY_DIRECTORY)))
             elif isinstance(request, WindowsDirectory):
                 attributes = request.attributes
                 entries.append(self.directory_entry(name, attributes.directory_sddl, attributes.bits))
@@ -349,7 +353,7 @@ class _Planner:
         junction = isinstance(link, WindowsJunction)
         directory = isinstance(link, WindowsJunction) or link.directory
         bits = FILE_ATTRIBUTE_REPARSE_POINT | (FILE_ATTRIBUTE_DIRECTORY if directory else FILE_ATTRIBUTE_ARCHIVE)
-        sddl = READ_ONLY.directory_sddl if directory else READ_ONLY.file_sddl
+        sddl = READ_ONLY_DIRECTORY if directory else READ_ONLY_FILE
         return Entry(
             _name(path),
             EntryKind.SYMLINK,
@@ -360,13 +364,13 @@ class _Planner:
 
     def hard_link_entry(self, path: Components, link: WindowsHardLink) -> Entry:
         target = _name(self.hard_link_target(link))
-        return Entry(_name(path), EntryKind.HARDLINK, link_target=target, pax=self.times)
+        return Entry(_name(path), EntryKind.HARDLINK, link_target=target, pax=self.records(FILE_ATTRIBUTE_ARCHIVE))
 
     def whiteout_entry(self, path: Components) -> Entry:
         name = _name((*path[:-1], WHITEOUT_PREFIX + path[-1]))
-        return Entry(name, EntryKind.FILE, content=_NOTHING, pax=self.times)
+        return Entry(name, EntryKind.FILE, content=_NOTHING, pax=self.records(FILE_ATTRIBUTE_ARCHIVE))
 
-    def records(self, bits: int, sddl: str, *, junction: bool = False) -> tuple[tuple[str, str], ...]:
+    def records(self, bits: int, sddl: str = "", *, junction: bool = False) -> tuple[tuple[str, str], ...]:
         records = [*self.times, ("MSWINDOWS.fileattr", str(bits))]
         if junction:
             records.append(("MSWINDOWS.mountpoint", "1"))
@@ -389,7 +393,7 @@ def _name(path: Components) -> str:
 
 def _is_of_base(key: Components) -> bool:
     """Whether a directory, by its folded path, is one that Windows bases are known to have."""
-    return key in _BASE_DIRECTORIES or key[0] in _BASE_TREES
+    return key in _BASE_DIRECTORIES or key[0] == "WINDOWS"
 
 
 @lru_cache(maxsize=1024)

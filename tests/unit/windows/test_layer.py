@@ -24,12 +24,17 @@ from wingo.windows.requests import (
     WindowsSymlink,
 )
 from wingo.windows.security import (
+    CONTAINER_USER,
     DATA_DIRECTORY,
     DATA_FILE,
+    FILE_ALL,
     READ_ONLY_DIRECTORY,
     READ_ONLY_FILE,
+    SERVICE_ACCOUNTS,
+    allowed_rights,
     decode_descriptor,
     format_sddl,
+    parse_sddl,
 )
 
 TIMES = {"atime": "7", "ctime": "7", "LIBARCHIVE.creationtime": "7"}
@@ -150,7 +155,8 @@ def test_the_order_is_by_component_and_not_by_text() -> None:
 def test_hives_are_plain_files() -> None:
     entry = entry_of(plan(hive("SOFTWARE")), "Hives/SOFTWARE_DELTA")
     assert (entry.kind, entry.content) == (EntryKind.FILE, NOTHING)
-    assert dict(entry.pax) == {**TIMES, "MSWINDOWS.fileattr": "32"}
+    assert dict(entry.pax).items() >= {**TIMES, "MSWINDOWS.fileattr": "32"}.items()
+    assert sddl_of(entry) == READ_ONLY_FILE
 
 
 def test_the_first_wrong_path_does_not_depend_on_the_order() -> None:
@@ -248,7 +254,7 @@ def test_hard_links_come_last_with_a_tar_target() -> None:
         assert (entry.kind, entry.link_target) == (EntryKind.HARDLINK, "Files/App/Z.exe"), (
             "the importer wants this spelling"
         )
-        assert dict(entry.pax) == TIMES, "attributes and descriptor are the file's"
+        assert dict(entry.pax) == {**TIMES, "MSWINDOWS.fileattr": "32"}, "the descriptor is the file's"
 
 
 def test_hard_links_may_lead_to_the_base() -> None:
@@ -297,9 +303,9 @@ def test_whiteouts_come_last_and_are_not_described() -> None:
     assert entry.kind is EntryKind.FILE
     assert entry.content is not None
     assert entry.content.size == 0
-    assert dict(entry.pax) == TIMES
+    assert dict(entry.pax) == {**TIMES, "MSWINDOWS.fileattr": "32"}
     assert sddl_of(entry_of(layer, "Files/app")) == READ_ONLY_DIRECTORY
-    assert sddl_of(entry_of(layer, "Files/app/old2")) == "", "only mentioned for the whiteout's sake"
+    assert sddl_of(entry_of(layer, "Files/app/old2")) == READ_ONLY_DIRECTORY
 
 
 def test_the_same_whiteout_twice_is_one() -> None:
@@ -391,19 +397,27 @@ def test_paths_are_refused_naming_the_source(path: str, says: str) -> None:
         assert says in str(caught.value)
 
 
-def test_the_bases_directories_are_mentioned_and_not_described() -> None:
+def test_the_bases_directories_get_what_windows_gives_them() -> None:
     layer = plan(
-        file("/Windows/System32/drivers/etc/hosts"), file("/Program Files/App/a.exe"),
-        file("/ProgramData/App/b"),
-    )  # fmt: skip
-    for name in ("Windows", "Windows/System32", "Windows/System32/drivers/etc", "Program Files", "ProgramData"):
-        assert sddl_of(entry_of(layer, f"Files/{name}")) == "", name
-    for name in ("Program Files/App", "ProgramData/App"):
+        file("/Windows/System32/drivers/etc/hosts"),
+        file("/Program Files/App/a.exe"),
+        file("/programdata/App/b"),
+        file("/Users/ContainerUser/app/c"),
+    )
+    for name in ("Windows", "Windows/System32", "Windows/System32/drivers/etc", "Program Files", "Users"):
         assert sddl_of(entry_of(layer, f"Files/{name}")) == READ_ONLY_DIRECTORY, name
+    for name in ("Program Files/App", "programdata/App", "Users/ContainerUser/app"):
+        assert sddl_of(entry_of(layer, f"Files/{name}")) == READ_ONLY_DIRECTORY, name
+    program_data = parse_sddl(sddl_of(entry_of(layer, "Files/programdata")))
+    assert allowed_rights(program_data, SERVICE_ACCOUNTS) == 0x1200A9 | 0x116, "create, not delete others' files"
+    profile = parse_sddl(sddl_of(entry_of(layer, "Files/Users/ContainerUser")))
+    assert allowed_rights(profile, {CONTAINER_USER}) == FILE_ALL
+    assert allowed_rights(profile, {"S-1-5-32-545"}) == 0
     assert layer.notes == (
         r"the layer puts something into C:\Program Files, which belongs to the base",
-        r"the layer puts something into C:\ProgramData, which belongs to the base",
+        r"the layer puts something into C:\Users, which belongs to the base",
         r"the layer puts something into C:\Windows, which belongs to the base",
+        r"the layer puts something into C:\programdata, which belongs to the base",
     )
 
 
