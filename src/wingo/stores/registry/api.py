@@ -13,7 +13,7 @@ from wingo.oci.digest import Digest, Hasher, algorithm_of, parse_digest
 from wingo.oci.manifest import IndexManifest, decode_index
 from wingo.oci.media_types import ACCEPTED, OCI_INDEX
 from wingo.oci.reference import DOCKER_HUB
-from wingo.oci.wire import MAX_MANIFEST_BYTES
+from wingo.oci.wire import MAX_MANIFEST_BYTES, decode
 from wingo.stores.registry.auth import Authenticator, pull_scope, push_scope
 from wingo.stores.registry.faults import clean, network_fault, refusal
 from wingo.stores.registry.http1 import Body, NotHttp, Response, TooLong
@@ -51,6 +51,12 @@ class Document(msgspec.Struct, frozen=True):
 
 class _Tags(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] | None = None
+
+
+class _Referrers(msgspec.Struct, frozen=True):
+    """An index, but for registries in Go that write an empty list as null."""
+
+    manifests: tuple[Descriptor, ...] | None = None
 
 
 class Registry:
@@ -106,9 +112,7 @@ class Registry:
             response.close()
             raise
         response.close()
-        return self.transport.request(
-            method, url, doing, headers=headers, authorization=fresh, body=body, again=again
-        )
+        return self.transport.request(method, url, doing, headers=headers, authorization=fresh, body=body, again=again)
 
     def check(self) -> None:
         """Asks whether the registry knows us (distribution-spec, end-1).
@@ -136,7 +140,9 @@ class Registry:
             raise RemoteError(f"{doing}: {self.base.authority} does not say where the upload goes on")
         if self.base.scheme == "https" and url.scheme == "http":
             if url.host != self.base.host:
-                raise RemoteError(f"{doing}: {self.base.authority} wants the upload sent without TLS to {url.authority}")
+                raise RemoteError(
+                    f"{doing}: {self.base.authority} wants the upload sent without TLS to {url.authority}"
+                )
             # A registry behind a proxy that ends TLS often does not know of it.
             url = Url("https", self.base.host, self.base.port, url.target)
         return url
@@ -231,9 +237,12 @@ class Repository:
         hasher = Hasher(algorithm_of(digest))
         hasher.update(data)
         actual = hasher.digest()
-        if digest != "sha256:" and actual != digest:
+        if digest not in ("sha256:", actual):
             raise DigestMismatch(
-                f"the manifest of {self._named(target)}", digest, actual, hint="Try again; if it stays, the registry lies."
+                f"the manifest of {self._named(target)}",
+                digest,
+                actual,
+                hint="Try again; if it stays, the registry lies.",
             )
         return Document(data, actual, _bare_type(headers))
 
@@ -249,9 +258,7 @@ class Repository:
         """
         doing = f"writing the manifest of {self._named(target)}"
         url = self.url(f"manifests/{target}")
-        with self.send(
-            "PUT", url, doing, headers={"Content-Type": media_type}, body=data, again=True
-        ) as response:
+        with self.send("PUT", url, doing, headers={"Content-Type": media_type}, body=data, again=True) as response:
             if response.status not in (OK, CREATED, ACCEPTED_STATUS):
                 raise refusal(response, doing, url)
             headers = response.headers
@@ -260,7 +267,9 @@ class Repository:
             hasher = Hasher("sha512" if claimed.startswith("sha512:") else "sha256")
             hasher.update(data)
             if claimed != hasher.digest():
-                raise DigestMismatch(f"the manifest of {self._named(target)}, as written", hasher.digest(), clean(claimed, 150))
+                raise DigestMismatch(
+                    f"the manifest of {self._named(target)}, as written", hasher.digest(), clean(claimed, 150)
+                )
         return "oci-subject" in headers
 
     def has_blob(self, digest: Digest) -> bool:
@@ -309,10 +318,7 @@ class Repository:
                     raise refusal(response, doing, url)
                 data = _whole(response, "tag list", _MAX_LIST_BYTES, doing, url)
                 following = self._next(url, response)
-            try:
-                found.extend(msgspec.json.decode(data, type=_Tags).tags or ())
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise Malformed("tag list", str(error)[:200]) from error
+            found.extend(decode(data, _Tags, "tag list", limit=_MAX_LIST_BYTES).tags or ())
             url = following
         return tuple(found[:_MAX_TAGS])
 
@@ -335,13 +341,14 @@ class Repository:
                     return None  # some answer every unknown address with a page
                 data = _whole(response, "referrers", _MAX_LIST_BYTES, doing, url)
                 following = self._next(url, response)
-            found.extend(decode_index(data).manifests)
+            found.extend(decode(data, _Referrers, "referrers", limit=_MAX_LIST_BYTES).manifests or ())
             url = following
         return tuple(item for item in found if artifact_type in ("", item.artifact_type))
 
     def fallback_index(self, digest: Digest) -> IndexManifest | None:
         """The index under the tag that stands in for the referrers API, None when there is none
-        (distribution-spec, "Unavailable Referrers API")."""
+        (distribution-spec, "Unavailable Referrers API").
+        """
         tag = fallback_tag(digest)
         doing = f"reading {self.name}:{tag}"
         url = self.url(f"manifests/{tag}")

@@ -182,7 +182,7 @@ class Authenticator:
         response = self._transport.request(
             method, url, doing, headers=headers, authorization=authorization, body=form, again=True
         )
-        if response.status != 200:  # noqa: PLR2004
+        if response.status != 200:
             error = refusal(response, doing, url)
             if error.status in (400, 401, 403):
                 error.hint = f"Run 'wingo login {self._registry}' with credentials that are valid."

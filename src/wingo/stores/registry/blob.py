@@ -74,7 +74,9 @@ class RegistryBlob:
             if error.status != NOT_FOUND or not is_foreign(descriptor.media_type) or not descriptor.urls:
                 raise
             if not self._fetch_urls:
-                error.hint = "It is a layer that is kept elsewhere; allow wingo to fetch such layers from their own addresses."
+                error.hint = (
+                    "It is a layer that is kept elsewhere; allow wingo to fetch such layers from their own addresses."
+                )
                 raise
             return self._from_urls(start)
 
@@ -94,7 +96,7 @@ class RegistryBlob:
             if response.status in (OK, PARTIAL):
                 return response
             problem = refusal(response, doing, url)
-        assert problem is not None, "called with at least one address"  # noqa: S101  (an invariant)
+        assert problem is not None, "called with at least one address"
         raise problem
 
 

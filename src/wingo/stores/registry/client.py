@@ -16,9 +16,12 @@ from wingo.stores.registry.credentials import NoCredentials
 from wingo.stores.registry.presence import Presence
 from wingo.stores.registry.read import DocumentCache, NoCache, Reader, Wanted, everything
 from wingo.stores.registry.referrers import list_referrers
+from wingo.stores.registry.upload import DEFAULT_PIECES, Pieces
 from wingo.stores.registry.write import Push, Writer
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from wingo.image.model import Image, Index
     from wingo.image.progress import Progress
     from wingo.oci.descriptor import Descriptor
@@ -59,7 +62,7 @@ class RegistryClient:
         jobs: int = DEFAULT_JOBS,
         fetch_urls: bool = False,
         push_foreign: bool = False,
-        chunk: int = 0,
+        pieces: Pieces = DEFAULT_PIECES,
     ) -> None:
         """Takes the world.
 
@@ -73,7 +76,7 @@ class RegistryClient:
             jobs: requests at once.
             fetch_urls: whether layers that are kept elsewhere (`urls`) may be fetched from there.
             push_foreign: whether such layers are sent when an image is written.
-            chunk: bytes of the pieces that large blobs are sent in; 0: in one.
+            pieces: how large blobs are cut for sending.
         """
         self._transport = transport
         self._now = now
@@ -83,7 +86,7 @@ class RegistryClient:
         self._jobs = jobs
         self._fetch_urls = fetch_urls
         self._push_foreign = push_foreign
-        self._chunk = chunk
+        self._pieces = pieces
         self._presence = Presence()
         self._registries: dict[str, Registry] = {}
         self._lock = threading.Lock()
@@ -92,7 +95,7 @@ class RegistryClient:
         """Ends the idle connections."""
         self._transport.close()
 
-    def __enter__(self) -> RegistryClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -163,7 +166,7 @@ class RegistryClient:
             jobs=self._jobs,
             progress=progress,
             push_foreign=self._push_foreign,
-            chunk=self._chunk,
+            pieces=self._pieces,
         )
         pushes = []
         for shipment in shipments:

@@ -133,9 +133,7 @@ class FileCredentials:
 
     def _all(self) -> list[tuple[str, _File]]:
         if self._files is None:
-            self._files = [
-                (path, _parse(path, data)) for path in self._paths if (data := self._read(path)) is not None
-            ]
+            self._files = [(path, _parse(path, data)) for path in self._paths if (data := self._read(path)) is not None]
         return self._files
 
     def _in_file(self, path: str, file: _File, key: str, registry: str) -> Credential | None:
@@ -195,7 +193,9 @@ def ask_helper(run_helper: RunHelper, helper: str, server: str) -> Credential | 
         answer = msgspec.json.decode(output, type=dict[str, object])
     except msgspec.MsgspecError:
         # Not chained: the error may quote the secret.
-        raise HostError(f"the credential helper docker-credential-{helper} answered with something else than JSON") from None
+        raise HostError(
+            f"the credential helper docker-credential-{helper} answered with something else than JSON"
+        ) from None
     username, secret = str(answer.get("Username") or ""), str(answer.get("Secret") or "")
     if not secret:
         return None

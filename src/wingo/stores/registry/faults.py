@@ -107,7 +107,9 @@ def _tls_fault(error: Exception, doing: str, where: str) -> RemoteError:
     if "EOF" in type(error).__name__ or reason == "UNEXPECTED_EOF_WHILE_READING":
         return RemoteError(f"{doing}: {where} cut the connection", hint="Try again.", temporary=True)
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason or "BAD_CERTIFICATE" in reason:
-        hint = f"It may want a client certificate: put it into /etc/docker/certs.d/{where}/ as client.cert and client.key."
+        hint = (
+            f"It may want a client certificate: put it into /etc/docker/certs.d/{where}/ as client.cert and client.key."
+        )
         return RemoteError(f"{doing}: {where} refused the TLS connection: {clean(reason)}", hint=hint)
     return RemoteError(f"{doing}: TLS with {where} failed: {clean(reason or error)}")
 
@@ -124,7 +126,7 @@ def refusal(response: Response, doing: str, url: Url) -> Refusal:
     except (OSError, NotHttp):
         body = b""
     codes, said = _registry_errors(body)
-    if status == 400 and b"HTTP request to an HTTPS server" in body:  # noqa: PLR2004  (Go's answer)
+    if status == 400 and b"HTTP request to an HTTPS server" in body:
         return Refusal(
             f"{doing}: {url.authority} speaks TLS, not plain HTTP",
             status=status,
@@ -157,21 +159,24 @@ def _registry_errors(body: bytes) -> tuple[tuple[str, ...], str]:
 
 def _meaning(status: int, codes: Sequence[str], url: Url) -> tuple[str, str]:
     host = url.authority
-    if status == 401:  # noqa: PLR2004
+    if status == 401:
         return "wants credentials that are valid (401)", f"Run 'wingo login {host}' with credentials for it."
-    if status == 403:  # noqa: PLR2004
+    if status == 403:
         return (
             "does not allow it (403)",
             f"Ask for the right to do this, or run 'wingo login {host}' with another account.",
         )
-    if status == 404:  # noqa: PLR2004
+    if status == 404:
         if "NAME_UNKNOWN" in codes:
             return "has no such repository (404)", "Check the repository's name; some registries want it created first."
         return "does not have it (404)", "Check the name and the tag."
-    if status == 429:  # noqa: PLR2004
-        return "says that there were too many requests (429)", f"Wait, or run 'wingo login {host}': limits are wider then."
-    if status == 413:  # noqa: PLR2004
+    if status == 429:
+        return (
+            "says that there were too many requests (429)",
+            f"Wait, or run 'wingo login {host}': limits are wider then.",
+        )
+    if status == 413:
         return "says that it is too large (413)", "Raise the body limit of the registry or of the proxy before it."
-    if status >= 500:  # noqa: PLR2004
+    if status >= 500:
         return f"has a problem of its own ({status})", "Try again later; if it stays, tell the registry's operator."
     return f"refused it ({status})", ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import BinaryIO, Self
 
 MAX_LINE = 32 << 10
 """Bytes of a status line, a header or a chunk's size; signed storage addresses in Location have a few KB."""
@@ -77,6 +77,7 @@ class Response:
         self._done: Callable[[bool], None] | None = done
         self._keep = headers.get("connection", "").lower() != "close"
         self._chunked = False
+        self._within_chunks = False
         self._left: int | None = 0
         if not bodiless:
             self._frame()
@@ -97,7 +98,7 @@ class Response:
             return
         values = {value.strip() for value in length.split(",")}
         text = values.pop()
-        if values or not (text.isascii() and text.isdigit()) or len(text) > 18:  # noqa: PLR2004  (fits 64 bits)
+        if values or not (text.isascii() and text.isdigit()) or len(text) > 18:
             raise NotHttp(f"content length {length[:40]!r}")
         self._left = int(text)
 
@@ -158,13 +159,12 @@ class Response:
         return b"".join(pieces)
 
     def _next_chunk(self) -> bool:
-        if self._left_chunk_end:
-            if self._stream.readline(3) not in (b"\r\n", b"\n"):
-                raise NotHttp("a chunk without its end")
-        self._left_chunk_end = True
+        if self._within_chunks and self._stream.readline(3) not in (b"\r\n", b"\n"):
+            raise NotHttp("a chunk without its end")
+        self._within_chunks = True
         line = _line(self._stream)
         size = line.partition(b";")[0].strip()
-        if not size or len(size) > 15 or not all(byte in b"0123456789abcdefABCDEF" for byte in size):  # noqa: PLR2004
+        if not size or len(size) > 15 or not all(byte in b"0123456789abcdefABCDEF" for byte in size):
             raise NotHttp("a chunk without a size")
         self._left = int(size, 16)
         if self._left:
@@ -173,8 +173,6 @@ class Response:
             if not _line(self._stream):
                 return False
         raise NotHttp("too many trailers")
-
-    _left_chunk_end = False
 
     def close(self) -> None:
         """Gives the connection back, or closes it when much of the body is unread."""
@@ -193,7 +191,7 @@ class Response:
         if done is not None:
             done(keep and self._keep)
 
-    def __enter__(self) -> Response:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -264,9 +262,7 @@ class Connection:
             raise
         return response
 
-    def _send(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | Body | None
-    ) -> OSError | None:
+    def _send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Body | None) -> OSError | None:
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         size = body.size if isinstance(body, Body) else len(body or b"")
         if body is not None or method in ("POST", "PUT", "PATCH"):
@@ -304,16 +300,14 @@ class Connection:
         for _ in range(_MAX_INTERIM):
             status, version = self._status_line()
             headers = self._headers()
-            if status >= 200:  # noqa: PLR2004
+            if status >= 200:
                 break
         else:
             raise NotHttp("interim answers without end")
         if version == "HTTP/1.0" and headers.get("connection", "").lower() != "keep-alive":
             headers["connection"] = "close"
         self.reused = True
-        return Response(
-            self._stream, status, headers, bodiless=method == "HEAD" or status in _NO_BODY, done=done
-        )
+        return Response(self._stream, status, headers, bodiless=method == "HEAD" or status in _NO_BODY, done=done)
 
     def _status_line(self) -> tuple[int, str]:
         line = self._stream.readline(MAX_LINE + 1)
@@ -321,7 +315,7 @@ class Connection:
             raise Cut("the connection was closed without an answer", answered=False)
         version, _, rest = line.decode("latin-1").partition(" ")
         code = rest[:3]
-        if not version.startswith("HTTP/1.") or len(code) != 3 or not code.isdigit() or not line.endswith(b"\n"):  # noqa: PLR2004
+        if not version.startswith("HTTP/1.") or len(code) != 3 or not code.isdigit() or not line.endswith(b"\n"):
             raise NotHttp("the answer is not HTTP")
         return int(code), version
 

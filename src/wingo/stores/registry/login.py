@@ -75,7 +75,9 @@ def erase_credential(path: str, registry: str, run_helper: RunHelper) -> bool:
     if helper:
         status, output, _ = run_helper(helper, "erase", _server(registry).encode())
         if status != 0 and b"credentials not found" not in output:
-            raise HostError(f"the credential helper docker-credential-{helper} did not remove it (exit status {status})")
+            raise HostError(
+                f"the credential helper docker-credential-{helper} did not remove it (exit status {status})"
+            )
         found = status == 0
     auths = _table(document, "auths")
     kept = {key: entry for key, entry in auths.items() if key not in _spellings(registry)}

@@ -180,7 +180,9 @@ class Reader:
 
     def _child(self, entry: Descriptor, wanted: Wanted, depth: int) -> Image | Index:
         if not (is_index(entry.media_type) or is_manifest(entry.media_type)):
-            raise Malformed("index", f"an entry of the type {clean(entry.media_type, 100)!r}, which wingo does not read")
+            raise Malformed(
+                "index", f"an entry of the type {clean(entry.media_type, 100)!r}, which wingo does not read"
+            )
         data = self._kept(entry.digest)
         if data is None:
             if entry.size > MAX_MANIFEST_BYTES:

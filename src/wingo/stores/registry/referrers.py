@@ -1,5 +1,6 @@
 """Referrers where a registry has no API for them: an index under a tag made of the subject's digest
-(distribution-spec 1.1, "Referrers Tag Schema")."""
+(distribution-spec 1.1, "Referrers Tag Schema").
+"""
 
 from __future__ import annotations
 
@@ -54,9 +55,7 @@ def note_referrer(repository: Repository, artifact: Image | Index) -> None:
     artifact_type = manifest.artifact_type
     if not artifact_type and isinstance(artifact, Image):
         artifact_type = artifact.manifest.config.media_type
-    entry = msgspec.structs.replace(
-        artifact.descriptor, artifact_type=artifact_type, annotations=manifest.annotations
-    )
+    entry = msgspec.structs.replace(artifact.descriptor, artifact_type=artifact_type, annotations=manifest.annotations)
     with _one_at_a_time:
         index = repository.fallback_index(subject.digest)
         entries = () if index is None else index.manifests

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.errors import Malformed, RemoteError, RequestError, WingoError
+from wingo.errors import Malformed, RemoteError, RequestError
 from wingo.stores.registry.faults import RETRIED, clean, network_fault
 from wingo.stores.registry.http1 import Body, Connection, Cut, NotHttp, Response
 from wingo.stores.registry.proxies import NO_PROXIES, Proxies, Proxy
@@ -20,6 +20,7 @@ from wingo.stores.registry.url import Url, follow, is_loopback
 
 if TYPE_CHECKING:
     import ssl
+    from typing import Self
 
 _MAX_IDLE = 16
 _MAX_IDLE_SECONDS = 50.0
@@ -66,6 +67,9 @@ class Patience(msgspec.Struct, frozen=True):
     longest_retry_after: float = 60.0
 
 
+PATIENCE = Patience()
+
+
 class Transport:
     """Sends requests; safe to share between threads."""
 
@@ -78,7 +82,7 @@ class Transport:
         proxies: Proxies = NO_PROXIES,
         tls: Callable[[str], TlsOptions] = lambda _authority: SYSTEM_TLS,
         insecure: Collection[str] = (),
-        patience: Patience = Patience(),
+        patience: Patience = PATIENCE,
         user_agent: str = "wingo",
     ) -> None:
         """Makes a pool; opens nothing.
@@ -116,7 +120,7 @@ class Transport:
         for connection in idle:
             connection.close()
 
-    def __enter__(self) -> Transport:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -212,7 +216,7 @@ class Transport:
         asked = response.headers.get("retry-after", "")
         if not asked:
             return self._pause(tried)
-        if asked.isascii() and asked.isdigit() and len(asked) < 10:  # noqa: PLR2004
+        if asked.isascii() and asked.isdigit() and len(asked) < 10:
             seconds = float(asked)
         else:
             date = response.headers.get("date", "")
@@ -227,7 +231,7 @@ class Transport:
         headers: Mapping[str, str],
         authorization: str,
         body: bytes | Body | None,
-        redirects: bool,  # noqa: FBT001  (private)
+        redirects: bool,
     ) -> Response:
         origin = url.origin
         for _ in range(_MAX_REDIRECTS + 1):
@@ -309,7 +313,7 @@ class Transport:
                 return connection
             connection.close()
 
-    def _give_back(self, connection: Connection, origin: tuple[str, str, int], keep: bool) -> None:  # noqa: FBT001
+    def _give_back(self, connection: Connection, origin: tuple[str, str, int], keep: bool) -> None:
         if keep:
             connection.idle_since = self.clock()
             with self._lock:
@@ -330,7 +334,8 @@ class Transport:
         tunnel = proxy if url.scheme == "https" else None
         if tunnel is not None and tunnel.url.scheme == "https":
             raise RequestError(
-                "a proxy that is itself spoken to over TLS cannot be used for TLS", hint="Set HTTPS_PROXY to an http:// one."
+                "a proxy that is itself spoken to over TLS cannot be used for TLS",
+                hint="Set HTTPS_PROXY to an http:// one.",
             )
         host, port = (url.host, url.port) if tunnel is None else (tunnel.url.host, tunnel.url.port)
         sock = socket.create_connection((host, port), self._patience.connect)
@@ -354,13 +359,13 @@ class Transport:
         response = Connection(sock, buffer=0).exchange(
             "CONNECT", headers["Host"], headers, None, timeout=self._patience.connect, done=lambda _keep: None
         )
-        if response.status == 407:  # noqa: PLR2004
+        if response.status == 407:
             raise RemoteError(
                 f"the proxy {proxy.url.authority} wants credentials",
                 status=407,
                 hint="Write them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT.",
             )
-        if response.status != 200:  # noqa: PLR2004
+        if response.status != 200:
             raise RemoteError(
                 f"the proxy {proxy.url.authority} does not connect to {clean(url.authority)} ({response.status})",
                 status=response.status,

@@ -7,28 +7,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import msgspec
+
 from wingo.errors import HostError, RemoteError, SizeMismatch
 from wingo.oci.digest import Digest
-from wingo.stores.registry.api import ACCEPTED_STATUS, CREATED, NO_CONTENT, NOT_FOUND, OK, RANGE_NOT_SATISFIABLE, Repository
+from wingo.stores.registry.api import (
+    ACCEPTED_STATUS,
+    CREATED,
+    NO_CONTENT,
+    NOT_FOUND,
+    OK,
+    RANGE_NOT_SATISFIABLE,
+    Repository,
+)
 from wingo.stores.registry.auth import pull_scope
 from wingo.stores.registry.faults import Refusal, refusal
 from wingo.stores.registry.http1 import Body
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import BinaryIO, Self
 
     from wingo.image.model import Opener
     from wingo.image.progress import Task
     from wingo.stores.registry.http1 import Response
     from wingo.stores.registry.url import Url
 
-MONOLITHIC_BYTES = 32 << 20
-"""Up to this size a blob goes with the request that closes its session: two requests instead of three."""
-FALLBACK_CHUNK_BYTES = 32 << 20
+FALLBACK_PIECE_BYTES = 32 << 20
 """The size of pieces for a registry, or a proxy before it, that finds whole blobs too large."""
 _MAX_TRIES = 5
 _TOO_LARGE = 413
 _SKIP = 1 << 20
+
+
+class Pieces(msgspec.Struct, frozen=True):
+    """How blobs are cut for sending, in bytes.
+
+    Attributes:
+        at_once: up to this size a blob goes with the request that closes its session: two requests instead of three.
+        piece: larger ones go in pieces of this size; 0: in one, which is what every registry takes. Either way a piece
+            that is cut off goes on where it was cut.
+    """
+
+    at_once: int = 32 << 20
+    piece: int = 0
+
+
+DEFAULT_PIECES = Pieces()
 
 
 class Upload:
@@ -41,9 +65,7 @@ class Upload:
         size: int,
         open_blob: Opener,
         task: Task,
-        *,
-        monolithic: int = MONOLITHIC_BYTES,
-        chunk: int = 0,
+        pieces: Pieces = DEFAULT_PIECES,
     ) -> None:
         """Sends nothing yet.
 
@@ -53,16 +75,15 @@ class Upload:
             size: its bytes.
             open_blob: gives its bytes, anew for every try.
             task: told of the bytes that went out.
-            monolithic: the largest blob that is sent in one request.
-            chunk: the size of pieces; 0: one piece with everything, which is what every registry takes.
+            pieces: how it is cut.
         """
         self._repository = repository
         self._digest = digest
         self._size = size
         self._open = open_blob
         self._task = task
-        self._monolithic = monolithic
-        self._chunk = chunk
+        self._at_once = pieces.at_once
+        self._piece = pieces.piece
         self._doing = f"sending the blob {digest} to {repository.name}"
 
     def run(self, mount_from: str = "") -> bool:
@@ -86,7 +107,7 @@ class Upload:
                 session, minimum = self._begin(mount_from)
                 if session is None:
                     return True
-                if self._size <= self._monolithic:
+                if self._size <= self._at_once:
                     self._close(session, Body(self._size, self._source(0), self._task.advance))
                 else:
                     self._close(self._send_pieces(session, minimum), b"")
@@ -103,10 +124,10 @@ class Upload:
 
     def _smaller(self) -> bool:
         """Goes over to pieces of a size that most body limits allow; False when they are as small already."""
-        if 0 < self._chunk <= FALLBACK_CHUNK_BYTES or self._size <= FALLBACK_CHUNK_BYTES // 4:
+        if 0 < self._piece <= FALLBACK_PIECE_BYTES or self._size <= FALLBACK_PIECE_BYTES // 4:
             return False
-        self._chunk = FALLBACK_CHUNK_BYTES // 4 if self._size <= FALLBACK_CHUNK_BYTES else FALLBACK_CHUNK_BYTES
-        self._monolithic = 0
+        self._piece = FALLBACK_PIECE_BYTES // 4 if self._size <= FALLBACK_PIECE_BYTES else FALLBACK_PIECE_BYTES
+        self._at_once = 0
         return True
 
     def _begin(self, mount_from: str) -> tuple[Url | None, int]:
@@ -127,7 +148,7 @@ class Upload:
                     return self._begin("")
                 raise error
             least = response.headers.get("oci-chunk-min-length", "")
-            minimum = int(least) if least.isdigit() and len(least) < 12 else 0  # noqa: PLR2004
+            minimum = int(least) if least.isdigit() and len(least) < 12 else 0
             return self._repository.registry.session(url, response, self._doing), minimum
 
     def _close(self, session: Url, body: bytes | Body) -> None:
@@ -144,9 +165,9 @@ class Upload:
         """
         start = 0
         failures = 0
-        whole = self._chunk == 0
+        whole = self._piece == 0
         while start < self._size:
-            length = self._size - start if whole else min(max(self._chunk, minimum), self._size - start)
+            length = self._size - start if whole else min(max(self._piece, minimum), self._size - start)
             try:
                 session, start = self._send_piece(session, start, length, ranged=start > 0 or not whole)
             except RemoteError as error:
@@ -233,7 +254,7 @@ class _Source:
     def close(self) -> None:
         self._stream.close()
 
-    def __enter__(self) -> _Source:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -243,6 +264,6 @@ class _Source:
 def _reached(response: Response) -> int | None:
     """Bytes that the registry has, by its Range header, `0-LAST`; "0-0" is what some say for none."""
     first, dash, last = response.headers.get("range", "").removeprefix("bytes=").partition("-")
-    if not dash or first != "0" or not last.isdigit() or len(last) > 18:  # noqa: PLR2004
+    if not dash or first != "0" or not last.isdigit() or len(last) > 18:
         return None
     return int(last) + 1 if int(last) else 0

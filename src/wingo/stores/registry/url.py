@@ -119,4 +119,4 @@ def is_loopback(host: str) -> bool:
     if host in ("localhost", "::1") or host.endswith(".localhost"):
         return True
     parts = host.split(".")
-    return len(parts) == 4 and parts[0] == "127" and all(part.isdigit() for part in parts)  # noqa: PLR2004  (IPv4)
+    return len(parts) == 4 and parts[0] == "127" and all(part.isdigit() for part in parts)

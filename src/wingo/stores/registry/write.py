@@ -21,7 +21,7 @@ from wingo.stores.registry.api import Repository
 from wingo.stores.registry.faults import Refusal
 from wingo.stores.registry.parallel import each
 from wingo.stores.registry.referrers import note_referrer
-from wingo.stores.registry.upload import Upload
+from wingo.stores.registry.upload import DEFAULT_PIECES, Pieces, Upload
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -78,7 +78,13 @@ class Writer:
     """Writes several things at once; what they have in common is asked for and sent once."""
 
     def __init__(
-        self, *, presence: Presence, jobs: int, progress: Progress, push_foreign: bool = False, chunk: int = 0
+        self,
+        *,
+        presence: Presence,
+        jobs: int,
+        progress: Progress,
+        push_foreign: bool = False,
+        pieces: Pieces = DEFAULT_PIECES,
     ) -> None:
         """Takes what is needed.
 
@@ -87,13 +93,13 @@ class Writer:
             jobs: requests at once.
             progress: told of layers.
             push_foreign: whether layers that are kept elsewhere are sent too.
-            chunk: see `Upload`.
+            pieces: how large blobs are cut.
         """
         self._presence = presence
         self._jobs = jobs
         self._progress = progress
         self._push_foreign = push_foreign
-        self._chunk = chunk
+        self._pieces = pieces
 
     def write(self, pushes: Sequence[Push]) -> list[Descriptor]:
         """Writes everything; see the module for the order.
@@ -196,7 +202,7 @@ class Writer:
             task.done("already there")
         else:
             source = self._presence.elsewhere(*place, blob.digest)
-            upload = Upload(repository, blob.digest, blob.size, blob.open, task, chunk=self._chunk)
+            upload = Upload(repository, blob.digest, blob.size, blob.open, task, self._pieces)
             task.done(f"mounted from {source}" if upload.run(source) else "")
         self._presence.add(*place, blob.digest)
 
@@ -222,7 +228,15 @@ def _stands_for(repository: Repository, target: str, digest: Digest) -> bool:
 def _put(plan: _Plan, artifact: Image | Index, tag: str = "") -> None:
     repository = plan.push.repository
     target = tag or artifact.digest
-    noted = repository.put_manifest(target, artifact.manifest_bytes, artifact.media_type)
+    try:
+        noted = repository.put_manifest(target, artifact.manifest_bytes, artifact.media_type)
+    except Refusal as error:
+        if isinstance(artifact, Image) and any(is_foreign(layer.media_type) for layer in artifact.manifest.layers):
+            # distribution allows no addresses unless it is told which (validation.manifests.urls), and says "unknown error".
+            error.hint = (
+                "The image has layers that are kept elsewhere, which this registry may not take; send them along."
+            )
+        raise
     if artifact.manifest.subject is not None and not noted:
         note_referrer(repository, artifact)
 
