@@ -38,6 +38,7 @@ class ConfigPatch(msgspec.Struct, frozen=True, kw_only=True):
         created: RFC 3339 time.
         author: who made it.
         settings: members of the config's `config`, by their names in `ContainerConfig`; a value of None removes one.
+        raw_settings: the whole `config` in its JSON spelling, in place of the base's; `settings` still apply to it.
     """
 
     os: str | None = None
@@ -48,6 +49,7 @@ class ConfigPatch(msgspec.Struct, frozen=True, kw_only=True):
     created: str | None = None
     author: str | None = None
     settings: Mapping[str, object] = {}
+    raw_settings: Mapping[str, object] | None = None
 
 
 class AddedLayer(msgspec.Struct, frozen=True):
@@ -105,8 +107,7 @@ def _patched(base: Image | None, added: Sequence[AddedLayer], patch: ConfigPatch
         value = getattr(patch, field)
         if value is not None:
             _set(kept, rename_config(field), value)
-    settings = kept.get("config")
-    settings = dict(settings) if isinstance(settings, dict) else {}
+    settings = dict(raw_settings(old) if patch.raw_settings is None else patch.raw_settings)
     for field, value in patch.settings.items():
         _set(settings, rename_settings(field), value)
     kept["config"] = settings
@@ -116,15 +117,29 @@ def _patched(base: Image | None, added: Sequence[AddedLayer], patch: ConfigPatch
     return dict(sorted(kept.items()))
 
 
+def raw_settings(config: Mapping[str, object]) -> dict[str, object]:
+    """The `config` member of a config document, with everything in it; {} when there is none."""
+    settings = config.get("config")
+    return settings if isinstance(settings, dict) else {}
+
+
 def history_below(base: Image | None) -> list[object]:
-    """The base's lines as they stand, padded so that the non-empty ones are as many as the layers (image-spec
-    `config.md`)."""
+    """The base's lines, as many non-empty ones as it has layers (image-spec `config.md`).
+
+    Where there are too few, lines are put before them; where there are too many, as in squashed images, the first ones
+    are said to be empty: Docker shows no history at all otherwise.
+    """
     if base is None:
         return []
-    lines = document(base.config_bytes, "config", limit=MAX_CONFIG_BYTES).get("history")
+    found = document(base.config_bytes, "config", limit=MAX_CONFIG_BYTES).get("history")
+    lines = list(found) if isinstance(found, list) else []
     missing = len(base.layers) - sum(not line.empty_layer for line in base.config.history or ())
-    padding: list[object] = [History(comment="a layer of the base, without history")] * max(missing, 0)
-    return padding + (lines if isinstance(lines, list) else [])
+    for number, line in enumerate(lines):
+        if missing < 0 and isinstance(line, dict) and not line.get("empty_layer"):
+            lines[number] = {**line, "empty_layer": True}
+            missing += 1
+    padding: list[object] = [History(comment="a layer of the base, without history")] * missing
+    return padding + lines
 
 
 def _set(members: dict[str, object], name: str, value: object) -> None:
@@ -161,7 +176,8 @@ def make_index(
 
 def common_family(bases: Sequence[Image | None]) -> Family:
     """The vocabulary for images on these bases: OCI, but for a base with Docker's foreign layers, which exist in
-    Docker's alone."""
+    Docker's alone.
+    """
     layers = (layer for base in bases if base is not None for layer in base.layers)
     foreign = any(
         is_foreign(layer.descriptor.media_type) and layer.descriptor.media_type.startswith("application/vnd.docker.")

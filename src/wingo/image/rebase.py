@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wingo.errors import RequestError
-from wingo.image.derive import AddedLayer, ConfigPatch, derive, history_below
+from wingo.image.derive import AddedLayer, ConfigPatch, derive, history_below, raw_settings
 from wingo.image.model import Image
 from wingo.oci.annotations import BASE_DIGEST, BASE_NAME
-from wingo.oci.config import ContainerConfig, History
+from wingo.oci.config import History
 from wingo.oci.media_types import Family, family_of
+from wingo.oci.wire import MAX_CONFIG_BYTES, document
 
 _DECIDES_THE_START = ("user", "working_dir", "entrypoint", "cmd", "shell")
 _BUILD_PARTS = 3
@@ -42,16 +43,18 @@ def rebase(image: Image, old: Image, new: Image, *, new_name: str, family: Famil
     _check_safe(image, old, new)
     own_history = (image.config.history or ())[len(history_below(old)) :]
     added = _added(image, below, own_history)
-    merged = _merged(image.config.settings, old.config.settings, new.config.settings)
+    merged = _merged(image, old, new)
     annotations = {**image.manifest.annotations, BASE_DIGEST: new.digest, BASE_NAME: new_name}
-    patch = ConfigPatch(created=image.config.created or "", author=image.config.author, settings=merged)
+    patch = ConfigPatch(created=image.config.created or "", author=image.config.author, raw_settings=merged)
     return derive(new, added, patch, family=family or family_of(image.media_type), annotations=annotations)
 
 
 def _added(image: Image, below: int, history: tuple[History, ...]) -> list[AddedLayer]:
     """The image's own layers with their lines of history."""
     lines = iter(line for line in history if not line.empty_layer)
-    return [AddedLayer(layer, next(lines, History(comment="a layer without history"))) for layer in image.layers[below:]]
+    return [
+        AddedLayer(layer, next(lines, History(comment="a layer without history"))) for layer in image.layers[below:]
+    ]
 
 
 def _check_safe(image: Image, old: Image, new: Image) -> None:
@@ -79,18 +82,22 @@ def _problem(image: Image, old: Image, new: Image) -> str:
     return ""
 
 
-def _merged(mine: ContainerConfig, before: ContainerConfig, after: ContainerConfig) -> dict[str, object]:
+def _merged(mine: Image, before: Image, after: Image) -> dict[str, object]:
     """The members of the new config: a three-way merge, member by member and variable by variable."""
+    own, old, new = (
+        raw_settings(document(image.config_bytes, "config", limit=MAX_CONFIG_BYTES)) for image in (mine, before, after)
+    )
     merged: dict[str, object] = {}
-    for field in ContainerConfig.__struct_fields__:
-        own, old, new = (getattr(config, field) for config in (mine, before, after))
-        if field == "env":
-            merged[field] = _merged_environment(own or (), old or (), new or ())
-        elif isinstance(own, Mapping) or isinstance(new, Mapping):
-            merged[field] = _merged_map(own or {}, old or {}, new or {})
+    for name in [*new, *(name for name in own if name not in new)]:
+        values = own.get(name), old.get(name), new.get(name)
+        if name == "Env":
+            environments = (image.config.settings.env or () for image in (mine, before, after))
+            merged[name] = _merged_environment(*environments)
+        elif any(isinstance(value, dict) for value in values):
+            merged[name] = _merged_map(*(value if isinstance(value, dict) else {} for value in values))
         else:
-            merged[field] = new if own == old else own
-    return merged
+            merged[name] = values[2] if values[0] == values[1] else values[0]
+    return {name: value for name, value in merged.items() if value not in (None, [], {})}
 
 
 def _merged_environment(own: tuple[str, ...], old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
