@@ -118,12 +118,18 @@ class Host:
             sleep=time.sleep,
             random=_random,
             proxies=read_proxies(self.environment),
-            tls=certificate_directories(_CERTIFICATES, extra_ca=self.path(settings.ca_file) if settings.ca_file else ""),
+            tls=certificate_directories(
+                _CERTIFICATES, extra_ca=self.path(settings.ca_file) if settings.ca_file else ""
+            ),
             insecure=settings.insecure,
             user_agent=f"wingo/{VERSION}",
         )
         return RegistryClient(
-            transport, credentials=credentials or self.credentials, cache=documents, mirrors=settings.mirrors
+            transport,
+            now=self.now,
+            credentials=credentials or self.credentials,
+            cache=documents,
+            mirrors=settings.mirrors,
         )
 
     @cached_property

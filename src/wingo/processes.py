@@ -25,9 +25,7 @@ class ProcessRunner:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def run(
-        self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], input: bytes | None = None
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], input: bytes | None = None) -> Completed:
         """Runs a program to its end.
 
         Args:

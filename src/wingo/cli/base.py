@@ -33,7 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("action", choices=("list", "pull", "show"), help="what to do")
     parser.add_argument("names", nargs="*", metavar="BASE", help="for pull and show: a short name or a reference")
-    parser.add_argument("--platform", action="append", metavar="PLATFORM,…", help="for pull; default: ltsc2022,ltsc2025")
+    parser.add_argument(
+        "--platform", action="append", metavar="PLATFORM,…", help="for pull; default: ltsc2022,ltsc2025"
+    )
     add_settings(parser, everywhere_only=True)
     add_output(parser)
 

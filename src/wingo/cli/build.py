@@ -51,9 +51,9 @@ def run(args: argparse.Namespace, host: Host) -> int:
     start = next((target for target in targets if host.is_directory(target)), "")
     settings = settings_of(args, host, start)
     request = read_request(targets or settings.targets or (".",), settings, host)
-    from wingo.pipeline.unchanged import build_if_changed
+    from wingo.pipeline.build import build
 
-    report = build_if_changed(request, host)
+    report = build(request, host)
     if args.json:
         from wingo.pipeline.report import as_json
 

@@ -28,7 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `wingo login`."""
     parser.description = _DESCRIPTION
     parser.epilog = _EPILOG
-    parser.add_argument("registry", metavar="REGISTRY", help="host, with its port when it has one; docker.io for Docker Hub")
+    parser.add_argument(
+        "registry", metavar="REGISTRY", help="host, with its port when it has one; docker.io for Docker Hub"
+    )
     parser.add_argument("-u", "--username", metavar="NAME", help="the user; asked for when it is not given")
     parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     add_settings(parser, everywhere_only=True)

@@ -11,7 +11,9 @@ from wingo.cli.flags import add_output
 if TYPE_CHECKING:
     from wingo.host import Host
 
-_DESCRIPTION = "Removes a registry's credentials from Docker's config.json and from the credential helper that it names."
+_DESCRIPTION = (
+    "Removes a registry's credentials from Docker's config.json and from the credential helper that it names."
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,5 +33,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
 
         host.console.result(json.dumps({"registry": args.registry, "removed": found}))
     else:
-        host.console.say(f"logged out of {args.registry}" if found else f"there were no credentials for {args.registry}")
+        host.console.say(
+            f"logged out of {args.registry}" if found else f"there were no credentials for {args.registry}"
+        )
     return OK

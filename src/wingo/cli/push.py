@@ -26,7 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `wingo push`."""
     parser.description = _DESCRIPTION
     parser.epilog = _EPILOG
-    parser.add_argument("place", metavar="PLACE", help="oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG]")
+    parser.add_argument(
+        "place", metavar="PLACE", help="oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG]"
+    )
     parser.add_argument("names", nargs="+", metavar="NAME", help="REGISTRY/NAME:TAG, one or more")
     add_transfer(parser)
 

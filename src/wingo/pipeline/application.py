@@ -1,4 +1,4 @@
-"""One program for one operating system: what goes into its layer, and where.
+r"""One program for one operating system: what goes into its layer, and where.
 
 A path that a user writes in `--copy`, `--data-dir`, `--volume` or `--workdir` can mean both systems or one:
 

@@ -45,12 +45,14 @@ class Base(msgspec.Struct, frozen=True):
         image: the base image; None: nothing is below.
         platform: what an image on it is for: the base's own os.version, all four parts.
         reference: where it came from, for the annotation; "" for none.
+        top: the digest of what its place holds, an index mostly; "" for none.
     """
 
     choice: BaseChoice
     image: Image | None
     platform: Platform
     reference: str
+    top: str = ""
 
 
 def choose_bases(platforms: Sequence[Platform], bases: Mapping[str, str]) -> tuple[BaseChoice, ...]:
@@ -179,7 +181,7 @@ def _base(choice: BaseChoice, found: Mapping[Place, Image | Index]) -> Base:
     image = min(candidates, key=lambda item: index_order(item.platform))
     platform = image.platform
     reference = choice.place.reference
-    return Base(choice, image, platform, str(reference) if reference is not None else "")
+    return Base(choice, image, platform, str(reference) if reference is not None else "", found[choice.place].digest)
 
 
 def _without_base(platform: Platform) -> Platform:
@@ -198,5 +200,6 @@ def _no_such_platform(choice: BaseChoice, found: Image | Index) -> RequestError:
         has = [str(found.platform)]
     listed = ", ".join(item for item in has[:20] if "unknown" not in item)
     return RequestError(
-        f"the base {choice.place} has no image for {choice.platform}", hint=f"It has {listed or 'none with a platform'}."
+        f"the base {choice.place} has no image for {choice.platform}",
+        hint=f"It has {listed or 'none with a platform'}.",
     )

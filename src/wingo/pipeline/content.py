@@ -91,7 +91,9 @@ def parse_copy(text: str, origin: str) -> CopyRequest:
     source, rest = _until_colon(text)
     target, attributes = _until_colon(rest)
     if not source or not target:
-        raise RequestError(f"{origin} takes SRC:DST[:ATTRIBUTES], not {text!r}", hint="Write for instance conf:C:\\app\\conf.")
+        raise RequestError(
+            f"{origin} takes SRC:DST[:ATTRIBUTES], not {text!r}", hint="Write for instance conf:C:\\app\\conf."
+        )
     return CopyRequest(source, target, attributes, origin)
 
 
@@ -160,9 +162,7 @@ def _add_link(path: str, target: str, below: str, request: CopyRequest, items: l
     reached = os.path.normpath(os.path.join(os.path.dirname(below), text)).replace(os.sep, "/")
     if not (os.path.isabs(text) or reached == ".." or reached.startswith("../")):
         to_directory = os.path.isdir(path)
-        items.append(
-            Item(target, ItemKind.LINK, path, request.attributes, link_target=text, to_directory=to_directory)
-        )
+        items.append(Item(target, ItemKind.LINK, path, request.attributes, link_target=text, to_directory=to_directory))
         return
     if not request.follow:
         raise RequestError(
@@ -196,14 +196,31 @@ def bytes_content(data: bytes, origin: str) -> Content:
     return Content(len(data), lambda: BytesIO(data), origin)
 
 
+class DataFolder(msgspec.Struct, frozen=True):
+    """A directory beside a main package that travels with the program without being asked for.
+
+    Attributes:
+        target: where it goes; relative: beside the program.
+        variable: the environment variable that tells the program where that is.
+        follow: see `CopyRequest`.
+    """
+
+    target: str
+    variable: str
+    follow: bool = False
+
+
+DATA_FOLDERS = {
+    "wingodata": DataFolder("wingodata", "WINGO_DATA_PATH"),
+    "kodata": DataFolder("/var/run/ko", "KO_DATA_PATH", follow=True),
+}
+"""Such directories by their names; the second is ko's (ko.build/features/static-assets)."""
+
+
 def data_requests(directory: str) -> list[CopyRequest]:
-    """What travels with a main package without being asked for: `wingodata/` beside it, and ko's `kodata/`."""
-    folders = (
-        CopyRequest(os.path.join(directory, "wingodata"), "wingodata", origin="wingodata"),
-        CopyRequest(os.path.join(directory, "kodata"), "/var/run/ko", origin="kodata", follow=True),
-    )
-    return [folder for folder in folders if os.path.isdir(folder.source)]
-
-
-DATA_VARIABLES = {"wingodata": "WINGO_DATA_PATH", "kodata": "KO_DATA_PATH"}
-"""The variable that tells a program where such a folder stands, by the folder's name."""
+    """The data folders that are there beside a main package."""
+    return [
+        CopyRequest(os.path.join(directory, name), folder.target, origin=name, follow=folder.follow)
+        for name, folder in DATA_FOLDERS.items()
+        if os.path.isdir(os.path.join(directory, name))
+    ]

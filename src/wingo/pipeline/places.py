@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 import msgspec
 
@@ -50,9 +50,9 @@ class Places:
         self.jobs = settings.jobs or host.processors
         self.offline = settings.offline
         self.cache = Cache(host.cache_directory, host.console.note)
-        self.client: RegistryClient = host.registry_client(settings, _Documents(self.cache, host.now))
+        self.client: RegistryClient = host.registry_client(settings, self.cache)
 
-    def __enter__(self) -> Places:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -85,6 +85,40 @@ class Places:
             return kind(path, place.tag)
         raise RequestError(f"nothing can be read from {place}", hint="files:DIR is for writing only.")
 
+    def open_pinned(self, place: Place, digest: Digest) -> Readable:
+        """A place whose tag is known to stand for a digest: it is not asked for again."""
+        if place.reference is None or self.offline:
+            return self.open(place)
+        return _Online(self.cache, self.client, place.reference.with_digest(digest))
+
+    def digest_at(self, place: Place) -> Digest | None:
+        """What a place stands for now; None when there is nothing.
+
+        Raises:
+            WingoError: it cannot be asked.
+        """
+        reference = place.reference
+        if reference is None:
+            return self.open(place).read(lambda _: False).digest
+        if reference.digest:
+            return reference.digest
+        if self.offline:
+            seen = self.cache.seen_tag(str(reference))
+            return seen.descriptor.digest if seen is not None else None
+        found = self.client.head(reference)
+        return found.digest if found is not None else None
+
+    def read_image(self, pinned: Reference) -> Image:
+        """One image by its digest.
+
+        Raises:
+            RequestError: it is an index.
+        """
+        artifact = self.open(Place(PlaceKind.REGISTRY, reference=pinned)).read()
+        if not isinstance(artifact, Image):
+            raise RequestError(f"{pinned} is an index, where one image was expected")
+        return artifact
+
     def push(self, artifact: Image | Index, names: Sequence[Reference]) -> tuple[str, ...]:
         """Writes to registries: one list of names, each blob asked for and sent once.
 
@@ -103,12 +137,16 @@ class Places:
         for artifact, names in items:
             for name in names:
                 if name.digest or not name.tag:
-                    raise RequestError(f"{name} has no tag to push to", hint="Name the result with -t REGISTRY/NAME:TAG.")
+                    raise RequestError(
+                        f"{name} has no tag to push to", hint="Name the result with -t REGISTRY/NAME:TAG."
+                    )
                 shipments.append(Shipment(name, artifact))
         if not shipments:
             return ()
         if self.offline:
-            raise RequestError("--offline and a push contradict each other", hint="Write to oci:DIR, and push that later.")
+            raise RequestError(
+                "--offline and a push contradict each other", hint="Write to oci:DIR, and push that later."
+            )
         self.client.write(shipments, progress=self.progress)
         return tuple(f"{item.to}@{item.artifact.digest}" for item in shipments)
 
@@ -139,46 +177,21 @@ class Places:
         elif place.kind is PlaceKind.OCI_ARCHIVE:
             from wingo.stores.archives import OciArchive
 
-            OciArchive(path, progress=self.progress).write(
-                artifact, [place.tag or _tag_of(name)], leave_out=leave_out
-            )
+            OciArchive(path, progress=self.progress).write(artifact, [place.tag or _tag_of(name)], leave_out=leave_out)
         elif place.kind is PlaceKind.DOCKER_ARCHIVE:
             from wingo.stores.archives import DockerArchive
 
             DockerArchive(path, progress=self.progress).write(artifact, [place.tag or name], leave_out=leave_out)
         else:
-            from wingo.stores.files import Files
+            from wingo.stores.files import FileTree
 
-            Files(path).write(artifact)
+            FileTree(path, progress=self.progress).write(artifact, leave_out=leave_out)
 
 
 def _tag_of(name: str) -> str:
     """The tag of a reference; a word without a colon is taken whole."""
     last = name.partition("@")[0].rpartition("/")[2]
     return last.rpartition(":")[2]
-
-
-class _Documents:
-    """The cache as the registry client wants it."""
-
-    def __init__(self, cache: Cache, now: Callable[[], float]) -> None:
-        self._cache, self._now = cache, now
-
-    def get(self, digest: Digest) -> bytes | None:
-        return self._cache.document(digest)
-
-    def put(self, digest: Digest, data: bytes) -> None:
-        del digest  # it is computed anew
-        self._cache.keep_document(data)
-
-    def tag(self, reference: str) -> str:
-        seen = self._cache.seen_tag(reference)
-        return seen.descriptor.digest if seen is not None else ""
-
-    def put_tag(self, reference: str, digest: Digest) -> None:
-        data = self._cache.document(digest)
-        if data is not None:
-            self._cache.keep_tag(reference, Descriptor(media_type_of(data), digest, len(data)), self._now())
 
 
 class _Online:

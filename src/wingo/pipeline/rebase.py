@@ -67,9 +67,7 @@ def rebase_reference(
     notes = [f"{skipped} attached document(s) describe the old images and are left behind"] if skipped else []
     named = [_base_name(image) for image in images]
     found = _new_bases(images, named, bases, places)
-    moved = [
-        _moved(image, name, base, places) for image, name, base in zip(images, named, found, strict=True)
-    ]
+    moved = [_moved(image, name, base, places) for image, name, base in zip(images, named, found, strict=True)]
     unchanged = [image.digest for image in moved] == [image.digest for image in images]
     result: Image | Index = artifact if unchanged and not skipped else _same_shape(artifact, moved)
     references = places.push(result, targets)
@@ -132,10 +130,7 @@ def _moved(image: Image, name: Reference, base: Base, places: Places) -> Image:
     if base.image.digest == name.digest:
         return image
     pinned = Reference(name.registry, name.repository, digest=name.digest)
-    old = places.open(Place(PlaceKind.REGISTRY, reference=pinned)).read()
-    if not isinstance(old, Image):
-        raise RequestError(f"{pinned} is an index, where the image's own base was expected")
-    return rebase(image, old, base.image, new_name=base.reference)
+    return rebase(image, places.read_image(pinned), base.image, new_name=base.reference)
 
 
 def _same_shape(artifact: Image | Index, images: Sequence[Image]) -> Image | Index:

@@ -39,7 +39,9 @@ class BuildRequest(msgspec.Struct, frozen=True):
 
     def names_of(self, program: str) -> tuple[Reference, ...]:
         """The names of one program's image, `{name}` filled in."""
-        return tuple(parse_reference(name.replace(NAME_FIELD, program), default_tag="latest") for name in self.settings.name)
+        return tuple(
+            parse_reference(name.replace(NAME_FIELD, program), default_tag="latest") for name in self.settings.name
+        )
 
     def outputs_of(self, program: str) -> tuple[Place, ...]:
         """The local places of one program's image, `{name}` filled in; paths as written."""

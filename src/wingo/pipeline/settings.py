@@ -251,7 +251,10 @@ def _read_toml(name: str, value: object, origin: str) -> object:
     if setting.name == "files" and isinstance(value, dict):
         return {target: _file_source(target, source, origin) for target, source in value.items()}
     if setting.kind is Kind.MAP and isinstance(value, dict):
-        return {key: str(item) if isinstance(item, int) and not isinstance(item, bool) else item for key, item in value.items()}
+        return {
+            key: str(item) if isinstance(item, int) and not isinstance(item, bool) else item
+            for key, item in value.items()
+        }
     return value
 
 
@@ -261,9 +264,7 @@ def _file_source(target: str, source: object, origin: str) -> object:
         return source
     unknown = set(source) - {"source", "attributes"}
     if unknown or not all(isinstance(item, str) for item in source.values()) or "source" not in source:
-        raise RequestError(
-            f"{origin}: files.{target!r} must be a path or {{ source = PATH, attributes = TEXT }}"
-        )
+        raise RequestError(f"{origin}: files.{target!r} must be a path or {{ source = PATH, attributes = TEXT }}")
     attributes = source.get("attributes", "")
     return source["source"] + (f"\0{attributes}" if attributes else "")
 

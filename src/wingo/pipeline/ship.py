@@ -1,0 +1,105 @@
+"""Sends results where they were asked to go: registries, and local places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
+
+from wingo.errors import RequestError
+from wingo.image.model import Image, Index, Opener
+from wingo.oci.digest import Digest
+from wingo.oci.place import PlaceKind
+from wingo.oci.reference import Reference, parse_reference
+from wingo.pipeline.places import artifact_in_cache
+from wingo.pipeline.report import ProgramReport
+
+if TYPE_CHECKING:
+    from wingo.oci.descriptor import Descriptor
+    from wingo.pipeline.places import Places
+    from wingo.pipeline.request import BuildRequest
+
+
+def ship(
+    results: Sequence[tuple[ProgramReport, Image | Index | None]], request: BuildRequest, places: Places
+) -> tuple[ProgramReport, ...] | None:
+    """Sends every result to its names and outputs.
+
+    Args:
+        results: what was built, with the index at hand; None: it is taken from the cache when somebody needs it.
+        request: says where to.
+        places: writes.
+
+    Returns:
+        The reports with where everything went; None when the cache lacks a part of a result that is needed.
+
+    Raises:
+        RemoteError, HostError: a place cannot be written.
+    """
+    pushes: list[tuple[Image | Index, list[Reference]]] = []
+    shipped = []
+    for report, built in results:
+        artifact = built
+        names = list(request.names_of(report.name)) if request.settings.push else []
+        outputs = request.outputs_of(report.name)
+        missing = [name for name in names if artifact is not None or not _stands_for(name, report.digest, places)]
+        if (missing or outputs) and artifact is None:
+            artifact = artifact_in_cache(places.cache, report.digest, _base_openers(report, places))
+            if artifact is None:
+                return None
+        if artifact is not None:
+            pushes.append((artifact, missing))
+            called = str(request.names_of(report.name)[0]) if request.settings.name else report.name
+            for output in outputs:
+                # A tree of files is for looking at what was built; the base's gigabytes are not unpacked for that.
+                thin = request.settings.thin or output.kind is PlaceKind.FILES
+                places.write(artifact, [output], called, _base_layers(artifact, report) if thin else ())
+        shipped.append(
+            msgspec.structs.replace(
+                report,
+                references=tuple(f"{name}@{report.digest}" for name in names),
+                places=tuple(str(place) for place in outputs),
+            )
+        )
+    places.push_all(pushes)
+    return tuple(shipped)
+
+
+def _stands_for(name: Reference, digest: str, places: Places) -> bool:
+    if places.offline:
+        raise RequestError("--offline and --push contradict each other", hint="Write to oci:DIR, and push that later.")
+    found = places.client.head(name)
+    return found is not None and found.digest == digest
+
+
+def _base_layers(artifact: Image | Index, report: ProgramReport) -> frozenset[Digest]:
+    """The layers that wingo did not make."""
+    from wingo.image.model import images_of
+
+    own = {digest for image in report.platforms for digest in image.layers}
+    return frozenset(
+        layer.descriptor.digest
+        for image in images_of(artifact)
+        for layer in image.layers
+        if layer.descriptor.digest not in own
+    )
+
+
+def _base_openers(report: ProgramReport, places: Places) -> Callable[[Descriptor], Opener]:
+    """How a base's layer is opened that the cache lacks: by asking the base's registry for it again."""
+
+    def open_elsewhere(descriptor: Descriptor) -> Opener:
+        def open_layer() -> BinaryIO:
+            for image in report.platforms:
+                if not image.base:
+                    continue
+                pinned = parse_reference(image.base).with_digest(Digest(image.base_digest))
+                for layer in places.read_image(pinned).layers:
+                    if layer.descriptor.digest == descriptor.digest:
+                        return layer.open()
+            raise RequestError(f"nobody knows where the layer {descriptor.digest} is")
+
+        return open_layer
+
+    return open_elsewhere
