@@ -71,7 +71,7 @@ def olareg(root: Path, program: str = "olareg") -> Iterator[int]:
     """Runs olareg (OCI 1.1 with referrers) with its storage under `root`; gives its port."""
     port = free_port()
     root.mkdir(parents=True, exist_ok=True)
-    command = [program, "serve", "--dir", str(root / "data"), "--port", str(port), "--host", "127.0.0.1"]
+    command = [program, "serve", "--dir", str(root / "data"), "--addr", "127.0.0.1", "--port", str(port)]
     with _running(command, root / "log") as process:
         _wait_until_up(port, process)
         yield port
