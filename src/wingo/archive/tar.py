@@ -177,7 +177,7 @@ def _number_field(records: dict[bytes, bytes], key: str, value: int, most: int) 
 
 
 def _record(key: bytes, value: bytes) -> bytes:
-    """`LENGTH KEY=VALUE\\n`, where LENGTH counts its own digits."""
+    r"""`LENGTH KEY=VALUE\n`, where LENGTH counts its own digits."""
     rest = len(key) + len(value) + 3
     length = rest + len(str(rest))
     if len(str(length)) > len(str(rest)):

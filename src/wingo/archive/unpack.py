@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wingo.image.model import Layer
 
 _READ_SIZE = 1 << 18
+_ZSTD_READ_SIZE = 1 << 10
 _MAX_ZSTD_WINDOW = 128 << 20
 _MAX_SIZE = 1 << 50
 _TAR = "tar"
@@ -210,13 +211,7 @@ def decompressed(stream: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
         opened = cast("BinaryIO", gzip.GzipFile(fileobj=cast("BinaryIO", counted)))
         return cast("BinaryIO", _Guarded("gzip", opened, counted, limits))
     if magic == b"\x28\xb5\x2f\xfd":
-        from zstandard import ZstdDecompressor
-
-        # A window is held in memory, and its size is the frame's choice.
-        plain = ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW).stream_reader(
-            cast("BinaryIO", counted), read_across_frames=True
-        )
-        return cast("BinaryIO", _Guarded("zstd", cast("BinaryIO", plain), counted, limits))
+        return cast("BinaryIO", _Guarded("zstd", cast("BinaryIO", _Zstd(counted)), counted, limits))
     return cast("BinaryIO", counted)
 
 
@@ -243,10 +238,43 @@ class _Counted(Stream):
         return data
 
 
+class _Zstd(Stream):
+    """Frame after frame. The package's own stream takes a frame that is cut short for a whole one."""
+
+    def __init__(self, stored: _Counted) -> None:
+        from zstandard import ZstdDecompressor
+
+        super().__init__()
+        self._stored = stored
+        # A window is held in memory, and its size is the frame's choice.
+        self._decompressor = ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW)
+        self._frame = self._decompressor.decompressobj()
+        self._in_frame = False
+        self._ready = memoryview(b"")
+
+    def some(self, size: int) -> bytes:
+        while not self._ready:
+            if self._frame.eof:
+                data = self._frame.unused_data
+                self._frame, self._in_frame = self._decompressor.decompressobj(), False
+            else:
+                data = b""
+            # A block is 4 bytes at least and 128 KiB unpacked at most: so no more than 32 MiB come at once.
+            data = data or self._stored.read(_ZSTD_READ_SIZE)
+            if not data:
+                if self._in_frame:
+                    raise EOFError
+                return b""
+            self._in_frame = True
+            self._ready = memoryview(self._frame.decompress(data))
+        data, self._ready = bytes(self._ready[:size]), self._ready[size:]
+        return data
+
+
 class _Guarded(Stream):
     """What comes out of a decompressor, with its errors as ours and an end to its appetite."""
 
-    def __init__(self, format: str, plain: BinaryIO, stored: _Counted, limits: Limits) -> None:  # noqa: A002
+    def __init__(self, format: str, plain: BinaryIO, stored: _Counted, limits: Limits) -> None:
         super().__init__()
         self._format = format
         self._plain = plain

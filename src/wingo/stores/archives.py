@@ -7,30 +7,24 @@
 from __future__ import annotations
 
 import io
-import os
-import stat
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 
-from wingo.archive.entry import Content, Entry, EntryKind, LayerRecipe
+from wingo.archive.entry import Content
 from wingo.archive.streams import Stream
-from wingo.archive.tar import tar_stream
-from wingo.archive.unpack import MemberKind, read_tar, safe_components
 from wingo.errors import ContentError, DigestMismatch, Malformed, RequestError
 from wingo.image.derive import make_index
 from wingo.image.model import Image, Index, Layer, Opener, images_of
 from wingo.image.progress import NO_PROGRESS, Progress, Task
 from wingo.oci.config import decode_config
 from wingo.oci.descriptor import Descriptor
-from wingo.oci.digest import Digest, Hasher, encoded_of, sha256_digest
+from wingo.oci.digest import Digest, encoded_of, sha256_digest
 from wingo.oci.manifest import Manifest, decode_index
 from wingo.oci.media_types import (
     OCI_CONFIG,
     OCI_LAYER,
-    OCI_LAYER_GZIP,
-    OCI_LAYER_ZSTD,
     OCI_MANIFEST,
     is_foreign,
 )
@@ -43,14 +37,13 @@ from wingo.stores.layout import (
     documents_of,
     find_tagged,
     layers_to_write,
-    left_out,
     with_tags,
 )
 from wingo.stores.reading import Wanted, everything, read_artifact
 from wingo.stores.tar_files import TarFile, write_tar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 _MAX_MARKER_BYTES = 4096
 

@@ -90,7 +90,7 @@ class NewFile:
         self._path = os.path.join(folder, f"{_TEMPORARY}{os.getpid()}-{os.urandom(8).hex()}")
         with host_errors("write in", folder):
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-            self.file: BinaryIO = open(os.open(self._path, flags, 0o600), "w+b", buffering=0)
+            self.file: BinaryIO = open(os.open(self._path, flags, 0o600), "w+b", buffering=0)  # noqa: SIM115  (closed by `close`)
         self._there = True
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
@@ -216,7 +216,7 @@ class BlobDirectory:
         path = self.path(descriptor.digest)
         with host_errors("read", path):
             try:
-                file = open(path, "rb", buffering=0)
+                file = open(path, "rb", buffering=0)  # noqa: SIM115  (closed by the reader)
             except FileNotFoundError:
                 return None
             actual = os.fstat(file.fileno()).st_size

@@ -1,8 +1,8 @@
 """`FileTree`: the files of an image's layers as they would lie in a container, in a directory (`files:DIR`).
 
 Whiteouts are applied (image-spec `layer.md`), links are written as links and never followed on the disk: every name is
-resolved in memory, below the tree's own root. Owners, set-id bits, devices, extended attributes and security descriptors
-do not travel. Of a Windows layer the tree is what is below `Files/`, which is `C:\\`; the registry's hives are left out.
+resolved in memory, below the tree's own root. Owners, set-id bits, devices, extended attributes and security
+descriptors do not travel. Of a Windows layer the tree is what is below `Files/`; the registry's hives are left out.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import stat
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
-
-import msgspec
 
 from wingo.archive.unpack import DEFAULT_LIMITS, Limits, Member, MemberKind, open_tar, read_tar, safe_components
 from wingo.errors import HostError, Malformed, RequestError
@@ -90,7 +88,7 @@ class FileTree:
                     self._unpack(image, folder, leave_out)
                 with open(os.path.join(temporary, MARKER), "wb") as marker:
                     marker.write(encode({"digest": artifact.digest, "tags": list(tags)}) + b"\n")
-                os.chmod(temporary, 0o755)
+                os.chmod(temporary, 0o755)  # noqa: S103  (an output for whoever may reach it)
                 _replace(temporary, target)
         except BaseException:
             _remove_tree(temporary)
@@ -334,7 +332,7 @@ class _Tree:
             self._write(node, member, content, source)
         except FileExistsError as error:
             raise HostError(
-                f"the file system of {self._folder} does not tell {'/'.join(parts)[:200]!r} from another name in the image",
+                f"the disk of {self._folder} does not tell {'/'.join(parts)[:200]!r} from another name in the image",
                 hint="Write the tree on a file system that tells capital letters from small ones.",
             ) from error
 

@@ -78,6 +78,13 @@ class TarFile:
     """A tar on disk by the names in it; nothing is unpacked."""
 
     def __init__(self, path: str) -> None:
+        """Goes through the headers once.
+
+        Raises:
+            RequestError: there is no such file, or it is compressed.
+            Malformed: it is no tar.
+            HostError: it cannot be read.
+        """
         self._path = path
         self._places: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
@@ -99,6 +106,7 @@ class TarFile:
                     self._places.pop(name, None)
 
     def has(self, name: str) -> bool:
+        """Whether there is a file of that name, links followed."""
         return self._place(name) is not None
 
     def read(self, name: str, limit: int) -> bytes | None:
@@ -115,6 +123,11 @@ class TarFile:
         return data
 
     def open(self, name: str, descriptor: Descriptor) -> BinaryIO:
+        """Opens a blob, which is checked while it is read.
+
+        Raises:
+            RequestError: it is not there.
+        """
         place = self._place(name)
         if place is None:
             raise left_out(descriptor, self._path)
