@@ -34,15 +34,18 @@ def main() -> int:
 
 
 def pythons(uv: str) -> dict[tuple[int, int], str]:
-    """The newest of each minor version that uv finds on this machine, without fetching any."""
+    """The newest of each minor version that uv or pyenv has on this machine, without fetching any."""
     listing = subprocess.run(
         [uv, "python", "list", "--only-installed", "--no-python-downloads"], check=True, capture_output=True, text=True
     ).stdout
+    versions = [(key, path) for key, path in re.findall(r"^cpython-(\S+?)-\S+\s+(\S+)", listing, re.MULTILINE)]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    versions += [(folder.name, str(folder / "bin" / "python3")) for folder in sorted(pyenv.glob("3.*"), reverse=True)]
     found: dict[tuple[int, int], str] = {}
-    for key, path in re.findall(r"^(cpython-\S+)\s+(\S+)", listing, re.MULTILINE):
-        version = re.match(r"cpython-(\d+)\.(\d+)\.\d+-", key)  # not the free-threaded ones, not pre-releases
-        if version and (minor := (int(version[1]), int(version[2]))) >= OLDEST and not str(path).startswith(str(ROOT)):
-            found.setdefault(minor, str(path))
+    for name, path in versions:
+        version = re.fullmatch(r"(\d+)\.(\d+)\.\d+", name)  # not the free-threaded ones, not pre-releases
+        if version and (minor := (int(version[1]), int(version[2]))) >= OLDEST and not path.startswith(str(ROOT)):
+            found.setdefault(minor, path)
     return dict(sorted(found.items()))
 
 
