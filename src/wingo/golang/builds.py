@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from wingo.golang.runner import Runner
     from wingo.golang.toolchain import Toolchain
 
+
 class BuildRequest(msgspec.Struct, frozen=True):
     """One go build: targets of one module or workspace, for one GOOS/GOARCH.
 
@@ -237,7 +238,9 @@ class Go:
     ) -> tuple[VcsState, ...]:
         roots = [state.root for state in record.repositories] if record is not None else []
         found = [find_repository(path) for path in (request.targets.directory, *roots)]
-        return tuple(self._vcs_state(repository, states) for repository in dict.fromkeys(found) if repository is not None)
+        return tuple(
+            self._vcs_state(repository, states) for repository in dict.fromkeys(found) if repository is not None
+        )
 
     def _vcs_state(self, repository: Repository, states: dict[str, VcsState]) -> VcsState:
         if repository.root not in states:

@@ -106,9 +106,7 @@ def tag_list(flags: GoFlags, zones: bool, environment: Mapping[str, str]) -> tup
     return tuple(dict.fromkeys(tags))
 
 
-def build_environment(
-    given: Mapping[str, str], goos: str, goarch: str, variant: str, flags: GoFlags
-) -> dict[str, str]:
+def build_environment(given: Mapping[str, str], goos: str, goarch: str, variant: str, flags: GoFlags) -> dict[str, str]:
     """The environment of the go command for a platform: the given one, cgo off unless asked for, the platform.
 
     Raises:

@@ -70,9 +70,7 @@ class Compilation:
     def _local(self, began: os.stat_result) -> Built:
         request, record = self.request, self.checked.record
         if record is not None and not self.checked.relist:
-            mains = tuple(
-                MainPackage(b.import_path, b.directory, b.module, b.version, b.name) for b in record.binaries
-            )
+            mains = tuple(MainPackage(b.import_path, b.directory, b.module, b.version, b.name) for b in record.binaries)
             zones, listing = record.zones, None
             binaries = self._compile(mains, zones)
             notes = self._notes(mains, zones)
@@ -157,9 +155,7 @@ class Compilation:
 
         request = self.request
         patterns = request.targets.patterns
-        found = query(
-            patterns, toolchain=self.toolchain, runner=self.runner, environment=self.given, scratch=self.work
-        )
+        found = query(patterns, toolchain=self.toolchain, runner=self.runner, environment=self.given, scratch=self.work)
         cache = module_cache(self.given)
         exact = tuple(f"{pattern.partition('@')[0]}@{found[pattern].version}" for pattern in patterns)
         zones = False
@@ -193,7 +189,11 @@ class Compilation:
 
         assert isinstance(module, PublishedModule)
         argv = (self.toolchain.path, "mod", "download", "--", f"{module.path}@{module.version}")
-        env = {**self._command(tuple(packages), "", False).environment(self.given), "GOWORK": "off", "GO111MODULE": "on"}
+        env = {
+            **self._command(tuple(packages), "", False).environment(self.given),
+            "GOWORK": "off",
+            "GO111MODULE": "on",
+        }
         self._go(argv, self.work, env)
         directory = source_directory(module, module.path, cache)
         if not directory:

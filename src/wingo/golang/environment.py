@@ -19,9 +19,7 @@ def relevant(environment: Mapping[str, str]) -> dict[str, str]:
     PATH is not among them: it chooses `go` and `git`, which are identified by themselves, and the C compiler; a build
     that uses one is never taken for unchanged. HOME and the like choose the configuration of go and git.
     """
-    return {
-        name: environment[name] for name in sorted(environment) if name.startswith(_PREFIXES) or name in _NAMES
-    }
+    return {name: environment[name] for name in sorted(environment) if name.startswith(_PREFIXES) or name in _NAMES}
 
 
 def env_file(environment: Mapping[str, str]) -> str:

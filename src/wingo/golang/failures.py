@@ -54,11 +54,17 @@ def go_failed(
     """
     text = complaint(stderr)
     if status < 0:
-        return ToolFailed(argv, status, text, hint="If it was not you who stopped it, the machine may be out of memory.")
+        return ToolFailed(
+            argv, status, text, hint="If it was not you who stopped it, the machine may be out of memory."
+        )
     if "no space left on device" in text or "There is not enough space" in text:
-        return HostError(f"the disk is full\n{text}", hint="Free some space; `go clean -cache` empties Go's build cache.")
+        return HostError(
+            f"the disk is full\n{text}", hint="Free some space; `go clean -cache` empties Go's build cache."
+        )
     if "signal: killed" in text:
-        return HostError(f"the compiler was killed\n{text}", hint="Give it more memory, or build less at a time (--jobs 1).")
+        return HostError(
+            f"the compiler was killed\n{text}", hint="Give it more memory, or build less at a time (--jobs 1)."
+        )
     if not cgo_enabled:
         hint = _cgo_hint(text, directories)
         if hint:
@@ -70,9 +76,7 @@ def go_failed(
             temporary=True,
         )
     if "requires go >= " in text or "toolchain not available" in text:
-        return HostError(
-            text, hint="Let go fetch the toolchain it asks for (GOTOOLCHAIN=auto), or install a newer Go."
-        )
+        return HostError(text, hint="Let go fetch the toolchain it asks for (GOTOOLCHAIN=auto), or install a newer Go.")
     return RequestError(text or f"{' '.join(argv[:2])} failed with exit status {status}", hint=_hint(text))
 
 

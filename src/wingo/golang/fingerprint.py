@@ -247,7 +247,10 @@ def compare(record: Record, glance: Glance) -> Difference:
             if how == "same":
                 touched = True
             else:
-                reason, relist = reason or f"{file.path} {'is new' if file.size < 0 else 'changed'}", relist or how == "rule"
+                reason, relist = (
+                    reason or f"{file.path} {'is new' if file.size < 0 else 'changed'}",
+                    relist or how == "rule",
+                )
     return Difference(reason, relist, touched)
 
 

@@ -162,7 +162,13 @@ class _Git:
                 f"{{{{.{first}}}}} needs git, and there is none on PATH",
                 hint="Install git, or take the template out of the flags.",
             )
-        self.path, self.directory, self.environment, self.runner, self.first = path, directory, environment, runner, first
+        self.path, self.directory, self.environment, self.runner, self.first = (
+            path,
+            directory,
+            environment,
+            runner,
+            first,
+        )
 
     def ask(self, *arguments: str, otherwise: str | None = None) -> str:
         done: Completed = self.runner.run((self.path, *arguments), cwd=self.directory, env=self.environment)

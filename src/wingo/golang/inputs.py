@@ -70,7 +70,9 @@ def list_inputs(
 ) -> Listing | None:
     """Asks go what packages depend on (two processes); None when it cannot say, which the build itself will explain."""
     env = build_environment(environment, *platform, flags)
-    options = tuple(flag for flag in build_flags(flags, False, environment) if not flag.startswith(("-ldflags", "-gcflags")))
+    options = tuple(
+        flag for flag in build_flags(flags, False, environment) if not flag.startswith(("-ldflags", "-gcflags"))
+    )
     done = runner.run(
         (toolchain.path, "list", "-deps", f"-json={_FIELDS}", *options, "--", *packages), cwd=directory, env=env
     )
@@ -128,7 +130,9 @@ class _Watcher:
         listing, settings = self.listing, self.listing.settings
         if reason := watchable(self.flags, settings):
             raise Unwatchable(reason)
-        if settings.get("CGO_ENABLED") == "1" and any(p.cgo_files or p.swig_files or p.swig_cxx_files for p in listing.packages):
+        if settings.get("CGO_ENABLED") == "1" and any(
+            p.cgo_files or p.swig_files or p.swig_cxx_files for p in listing.packages
+        ):
             raise Unwatchable("cgo: the C compiler and its headers are not watched")
         if settings.get("GOENV") and settings["GOENV"] != "off":
             self.add_file(settings["GOENV"], Role.RULE)
@@ -178,7 +182,9 @@ class _Watcher:
         waiting += [
             package.module.go_mod
             for package in self.listing.packages
-            if package.module is not None and package.module.go_mod and not self.listing.immutable(package.module.go_mod)
+            if package.module is not None
+            and package.module.go_mod
+            and not self.listing.immutable(package.module.go_mod)
         ]
         done: set[str] = set()
         while waiting:

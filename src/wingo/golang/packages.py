@@ -145,15 +145,15 @@ def resolve(
 
 def list_flags(flags: GoFlags) -> tuple[str, ...]:
     """Those of a build's other flags that `go list` must be given, too: which decide what a package is made of."""
-    return tuple(flag for flag in flags.extra if flag.lstrip("-").partition("=")[0] in ("mod", "tags", "modfile", "race"))
+    return tuple(
+        flag for flag in flags.extra if flag.lstrip("-").partition("=")[0] in ("mod", "tags", "modfile", "race")
+    )
 
 
 def main_package(package: Package) -> MainPackage:
     """What the rest of wingo wants to know of a main package."""
     module = package.module or Module()
-    return MainPackage(
-        package.import_path, package.dir, module.path, module.version, binary_name(package.import_path)
-    )
+    return MainPackage(package.import_path, package.dir, module.path, module.version, binary_name(package.import_path))
 
 
 def _must_have_main(
@@ -185,7 +185,9 @@ def _must_have_main(
         message = f"{pattern} has no main package"
     if below:
         message += f"; main packages below: {', '.join(below)}"
-    raise RequestError(message, hint="Name a directory with `package main`" + (", for instance " + below[0] if below else "") + ".")
+    raise RequestError(
+        message, hint="Name a directory with `package main`" + (", for instance " + below[0] if below else "") + "."
+    )
 
 
 def _mains_below(pattern: str, run: Callable[[Sequence[str]], Completed]) -> tuple[str, ...]:

@@ -150,7 +150,9 @@ def ask_modules(
             if module.path == path and version in (module.query, module.version):
                 result[name] = module
         if module.query == "" and module.error is not None:
-            result.update({name: module for name in names if name.partition("@")[0] == module.path and name not in result})
+            result.update(
+                {name: module for name in names if name.partition("@")[0] == module.path and name not in result}
+            )
     return result
 
 
@@ -174,7 +176,13 @@ def template_values_of(module: PublishedModule, names: Iterable[str], environmen
     Raises:
         RequestError: one is asked for that only a checkout has, or that the proxy does not tell.
     """
-    values = {"Version": module.version, "Tag": module.version, "IsDirty": "false", "IsClean": "true", "TreeState": "clean"}
+    values = {
+        "Version": module.version,
+        "Tag": module.version,
+        "IsDirty": "false",
+        "IsClean": "true",
+        "TreeState": "clean",
+    }
     seconds = timestamp(environment.get("SOURCE_DATE_EPOCH", "") or "0")
     values |= {"Timestamp": seconds, "Date": rfc3339(int(seconds))}
     if module.time:

@@ -53,7 +53,9 @@ def group_targets(targets: Sequence[str], directory: str, environment: Mapping[s
         elif _is_path(target):
             key, pattern = _local(target, directory, here, gowork)
         elif not target or target.startswith("-") or any(ord(character) < 33 for character in target):
-            raise RequestError(f"{target[:160]!r} is not a target", hint="Name a directory, ./cmd/app, or an import path.")
+            raise RequestError(
+                f"{target[:160]!r} is not a target", hint="Name a directory, ./cmd/app, or an import path."
+            )
         elif target in _META:
             raise RequestError(f"the target {target!r} is too wide", hint="Write ./... for every main package here.")
         else:
@@ -131,7 +133,7 @@ def _local(target: str, directory: str, here: str, gowork: str) -> tuple[tuple[s
     relative = os.path.relpath(start, folder).replace(os.sep, "/")
     pattern = relative if relative.startswith("..") else f"./{relative}" if relative != "." else "."
     if dots:
-        pattern = f"{pattern}/{before[len(base):]}...{after}"
+        pattern = f"{pattern}/{before[len(base) :]}...{after}"
     return (folder, root, False), pattern
 
 

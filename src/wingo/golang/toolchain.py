@@ -96,7 +96,12 @@ def _toolchain(
             hint="Install a newer one: pip install 'wingo[go]' and take the old one off PATH, or see https://go.dev/dl/.",
         )
     seen = [path, goroot]
-    for file in (path, os.path.join(goroot, "bin", _PROGRAM), os.path.join(goroot, "VERSION"), os.path.join(goroot, "go.env")):
+    for file in (
+        path,
+        os.path.join(goroot, "bin", _PROGRAM),
+        os.path.join(goroot, "VERSION"),
+        os.path.join(goroot, "go.env"),
+    ):
         try:
             stat = os.stat(file)
             seen.append(f"{stat.st_size}.{stat.st_mtime_ns}.{stat.st_ino}")
