@@ -28,7 +28,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def run(*argv: str, cwd: Path | None = None, **env: str) -> str:
     result = subprocess.run(
-        [need_tool(argv[0]), *argv[1:]], cwd=cwd, env=os.environ | env, capture_output=True, text=True
+        [need_tool(argv[0]), *argv[1:]], cwd=cwd, env=os.environ | env, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
