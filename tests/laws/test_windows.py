@@ -19,6 +19,7 @@ from wingo.windows.requests import (
     DATA,
     HIVES,
     READ_ONLY,
+    UNSAID,
     Attributes,
     HiveDelta,
     LayerRequest,
@@ -29,6 +30,7 @@ from wingo.windows.requests import (
     WindowsJunction,
     WindowsSymlink,
 )
+from wingo.windows.sddl import format_sddl, parse_sddl
 from wingo.windows.security import (
     AccessEntry,
     AccessList,
@@ -36,8 +38,8 @@ from wingo.windows.security import (
     allowed_rights,
     decode_descriptor,
     encode_descriptor,
-    format_sddl,
-    parse_sddl,
+    file_rights,
+    inherited,
 )
 
 # --- security descriptors
@@ -96,6 +98,21 @@ def test_more_groups_never_matter_to_a_list_without_denials(access: AccessList, 
     descriptor = SecurityDescriptor("", "", allowing)
     before, after = allowed_rights(descriptor, sids), allowed_rights(descriptor, sids | {more})
     assert before & after == before
+
+
+@given(LISTS, st.sets(SIDS, max_size=4), st.booleans())
+def test_who_inherits_nothing_extra_gets_no_more_than_was_passed_on(
+    access: AccessList, sids: set[str], directory: bool
+) -> None:
+    child = inherited(SecurityDescriptor("S-1-5-18", "S-1-5-18", access), directory=directory)
+    assert child.access is not None
+    passed = 0
+    for entry in access.entries:
+        if entry.allow and (entry.sid in sids or entry.sid in ("S-1-3-0", "S-1-3-1")):
+            passed |= file_rights(entry.mask)
+    owned = 0x60000 if "S-1-5-18" in sids else 0
+    assert allowed_rights(child, sids) & ~passed & ~owned == 0
+    assert decode_descriptor(encode_descriptor(child)) == child
 
 
 # --- versions
@@ -206,7 +223,7 @@ CONTENT = Content(0, io.BytesIO, "nothing")
 SIMPLE = st.sampled_from(["a", "A", "b", "c.exe", "é", "É", "Windows", "program files"])
 PATHS = st.lists(SIMPLE, min_size=1, max_size=4).map("/".join)
 SOURCES = st.sampled_from(["one", "two", "three"])
-ATTRIBUTES = st.sampled_from([READ_ONLY, DATA, Attributes("data", 2), Attributes("O:BAG:SYD:P(A;;FA;;;SY)")])
+ATTRIBUTES = st.sampled_from([UNSAID, READ_ONLY, DATA, Attributes("data", 2), Attributes("O:BAG:SYD:P(A;;FA;;;SY)")])
 REQUESTS = st.one_of(
     st.builds(
         lambda path, attributes, source: WindowsFile(path=path, content=CONTENT, attributes=attributes, source=source),

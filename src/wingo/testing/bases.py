@@ -20,7 +20,8 @@ from wingo.image.model import Image, Index, Layer
 from wingo.oci.media_types import DOCKER_FOREIGN_LAYER, Family
 from wingo.testing.images import CREATED, directory_entry, file_entry, image_of, index_of, layer_of
 from wingo.windows.osversion import NAMES
-from wingo.windows.security import READ_ONLY_DIRECTORY, READ_ONLY_FILE, sddl_bytes
+from wingo.windows.sddl import sddl_bytes
+from wingo.windows.security import READ_ONLY_DIRECTORY, READ_ONLY_FILE
 
 _REVISIONS = {"ltsc2019": 5820, "ltsc2022": 2849, "ltsc2025": 4061}
 _RELEASES_OF_ARCHITECTURE = {"amd64": ("ltsc2019", "ltsc2022", "ltsc2025"), "arm64": ("ltsc2025",)}

@@ -8,31 +8,38 @@ What `plan_layer` promises of every recipe:
   order; then hard links, then whiteouts, both in that same order. It does not depend on the order of the requests.
 - Every entry has its four times (mtime from the recipe, the others as records), all equal to the epoch.
 - Every entry below `Files`, and every hive, has a descriptor with owner, group and access list (hard links have their
-  file's, whiteouts need none). Directories that nobody described are read-only for the service's account. Those of the
-  base that lie on the way get what Windows gives them: what becomes of a directory without a descriptor is not known,
-  and neither is whether one here replaces the base's. The two roots alone are left undescribed.
+  file's, whiteouts need none). What nobody described takes after the directory that it is in, as on NTFS, and what is
+  directly below `C:\` can be read and not changed by the service's account. The base's own directories on the way get
+  what Windows gives them: what becomes of a directory without a descriptor is not known, and neither is whether one
+  here replaces the base's. The two roots alone are left undescribed.
 
 Sources: hcsshim `pkg/ociwclayer/import.go`, `internal/wclayer/legacy.go`; go-winio `backuptar/tar.go`, `reparse.go`.
 """
 
 from __future__ import annotations
 
-import binascii
-import io
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from operator import attrgetter, itemgetter
 
 import msgspec
 
-from wingo.archive.entry import Content, Entry, EntryKind, LayerRecipe
+from wingo.archive.entry import Entry, LayerRecipe
 from wingo.errors import RequestError
-from wingo.windows.paths import LONG_PATH, Components, check_component, fold, parse_path, path_text, upcase, utf16_units
+from wingo.windows.entries import WHITEOUT_PREFIX, EntryWriter, entry_name
+from wingo.windows.paths import (
+    LONG_PATH,
+    Components,
+    fold,
+    parse_link_target,
+    parse_path,
+    path_text,
+    upcase,
+    utf16_units,
+)
 from wingo.windows.requests import (
-    FILE_ATTRIBUTE_ARCHIVE,
-    FILE_ATTRIBUTE_DIRECTORY,
-    FILE_ATTRIBUTE_REPARSE_POINT,
     HIVES,
+    Attributes,
     HiveDelta,
     LayerRequest,
     Whiteout,
@@ -43,16 +50,16 @@ from wingo.windows.requests import (
     WindowsSymlink,
     check_complete,
 )
+from wingo.windows.sddl import parse_sddl
 from wingo.windows.security import (
     CONTAINER_USER,
     READ_ONLY_DIRECTORY,
     READ_ONLY_FILE,
+    SecurityDescriptor,
+    inherited,
     may_be_changed_by,
-    parse_sddl,
-    sddl_bytes,
 )
 
-WHITEOUT_PREFIX = ".wh."
 _DIRECTORY_RECORD = ".$wcidirs$"
 """What the importer appends to a directory's name for the file in which it keeps the directory's metadata."""
 
@@ -72,6 +79,8 @@ _BASE_DIRECTORIES = {
     ("INETPUB",): READ_ONLY_DIRECTORY,
 }
 r"""Directories that Windows bases are known to have, besides everything below `C:\Windows`, and their descriptors."""
+_NOT_PASSED_ON = frozenset({("PROGRAMDATA",)})
+"""Those whose children are read-only all the same: else DLLs could be planted beside programs there."""
 
 _Link = WindowsSymlink | WindowsJunction
 
@@ -113,13 +122,13 @@ def plan_layer(
 class _Planner:
     def __init__(self, epoch: int, *, on_base: bool) -> None:
         self.on_base = on_base
-        time = str(epoch)
         self.epoch = epoch
-        self.times = (("LIBARCHIVE.creationtime", time), ("atime", time), ("ctime", time))
+        self.writer = EntryWriter(epoch)
         # By folded path: the spelling, and the request; None for a directory that only lies on the way.
         self.nodes: dict[Components, tuple[Components, LayerRequest | None]] = {}
         self.first_source: dict[Components, str] = {}
         self.removed: dict[Components, tuple[Components, Whiteout]] = {}
+        self.descriptors: dict[Components, SecurityDescriptor] = {}
         self.notes: list[tuple[Components, str]] = []
 
     def plan(self, requests: Sequence[LayerRequest], created_by: str, comment: str) -> WindowsLayer:
@@ -140,12 +149,15 @@ class _Planner:
             self.remove(path, whiteout)
         self.check_tree()
         entries = [
-            self.directory_entry("Hives"),
+            self.writer.directory("Hives"),
             *self.hive_entries(hives),
-            self.directory_entry("Files"),
+            self.writer.directory("Files"),
             *self.tree_entries(),
-            *(self.hard_link_entry(path, link) for path, link in sorted(links, key=itemgetter(0))),
-            *(self.whiteout_entry(path) for path in sorted(path for path, _ in self.removed.values())),
+            *(
+                self.writer.hard_link(entry_name(path), self.hard_link_target(link))
+                for path, link in sorted(links, key=itemgetter(0))
+            ),
+            *(self.writer.whiteout(path) for path in sorted(path for path, _ in self.removed.values())),
         ]
         recipe = LayerRecipe(tuple(entries), self.epoch, created_by, comment)
         return WindowsLayer(recipe, tuple(dict.fromkeys(note for _, note in sorted(self.notes))))
@@ -197,13 +209,14 @@ class _Planner:
             self.nodes[key] = (path, request)
             self.first_source[key] = source
             return
-        same = isinstance(existing, WindowsDirectory) and isinstance(request, WindowsDirectory)
-        if not same:
+        if not isinstance(existing, WindowsDirectory) or not isinstance(request, WindowsDirectory):
             raise RequestError(f"{path_text(path)} is asked for twice: {both}", hint="Leave one of them out.")
-        assert isinstance(existing, WindowsDirectory)
-        assert isinstance(request, WindowsDirectory)
-        if existing.attributes != request.attributes:
+        merged = _merged(existing.attributes, request.attributes)
+        if merged is None:
             raise RequestError(f"the directory {path_text(path)} is to have two different attributes: {both}")
+        if merged != existing.attributes:
+            self.nodes[key] = (path, msgspec.structs.replace(request, attributes=merged))
+            self.first_source[key] = source
 
     def remove(self, path: Components, whiteout: Whiteout) -> None:
         if not self.on_base:
@@ -230,13 +243,14 @@ class _Planner:
             # The importer wants the directories above every name.
             for length in range(1, len(path)):
                 self.put(path[:length], None, whiteout.source)
+        self.describe()
         for key, (path, request) in self.nodes.items():
             if isinstance(request, WindowsHardLink):
                 self.check_hard_link(path, request)
             elif isinstance(request, _Link):
                 self.check_link(path, request)
-            elif isinstance(request, WindowsFile | WindowsDirectory):
-                self.check_access(path, request)
+            elif isinstance(request, WindowsFile):
+                self.check_program(path, request)
             if request is None or not _is_of_base(key[:1]):
                 continue
             top = path_text(path[:1])
@@ -247,30 +261,53 @@ class _Planner:
             else:
                 self.notes.append((path[:1], f"the layer puts something into {top}, which belongs to the base"))
 
-    def check_access(self, path: Components, request: WindowsFile | WindowsDirectory) -> None:
-        attributes = request.attributes
-        sddl = attributes.file_sddl if isinstance(request, WindowsFile) else attributes.directory_sddl
+    def describe(self) -> None:
+        """Gives every node its descriptor: its own, or what its directory passes on."""
+        for key, (path, request) in sorted(self.nodes.items(), key=lambda item: len(item[0])):
+            parent = self.descriptors.get(key[:-1])
+            if parent is None or key[:-1] in _NOT_PASSED_ON:
+                parent = parse_sddl(READ_ONLY_DIRECTORY)
+            sddl = ""
+            if isinstance(request, WindowsFile):
+                sddl = request.attributes.file_sddl
+            elif isinstance(request, WindowsDirectory):
+                sddl = request.attributes.directory_sddl
+            if sddl:
+                self.descriptors[key] = self.said(sddl, path, request)
+            elif key in _BASE_DIRECTORIES and (request is None or isinstance(request, WindowsDirectory)):
+                self.descriptors[key] = parse_sddl(_BASE_DIRECTORIES[key])
+            else:
+                directory = _leads_to_directory(request) if isinstance(request, _Link) else _is_directory(request)
+                self.descriptors[key] = _inherited(parent, directory)
+
+    def said(self, sddl: str, path: Components, request: LayerRequest | None) -> SecurityDescriptor:
+        assert request is not None
         try:
             check_complete(sddl)
         except RequestError as error:
-            raise RequestError(f"{request.source}: {error}", hint=error.hint) from error
-        if isinstance(request, WindowsDirectory) or not upcase(path[-1]).endswith((".EXE", ".DLL")):
+            raise RequestError(f"{request.source}: {path_text(path)}: {error}", hint=error.hint) from error
+        return parse_sddl(sddl)
+
+    def check_program(self, path: Components, program: WindowsFile) -> None:
+        key = fold(path)
+        if not key[-1].endswith((".EXE", ".DLL")):
             return
-        if may_be_changed_by(parse_sddl(sddl)):
-            self.notes.append((path, f"{path_text(path)} may be changed by the service's account ({request.source})"))
-        parent = self.nodes[fold(path[:-1])][1] if len(path) > 1 else None
-        if isinstance(parent, WindowsDirectory) and may_be_changed_by(parse_sddl(parent.attributes.directory_sddl)):
+        if may_be_changed_by(self.descriptors[key]):
+            self.notes.append((path, f"{path_text(path)} may be changed by the service's account ({program.source})"))
+        if len(key) > 1 and may_be_changed_by(self.descriptors[key[:-1]]):
             # Windows looks for a program's DLLs beside it first.
-            note = f"the service's account may put a DLL beside {path_text(path)} ({parent.source})"
+            note = f"the service's account may put a DLL beside {path_text(path)} ({self.first_source[key[:-1]]})"
             self.notes.append((path, note))
 
     def check_hard_link(self, path: Components, link: WindowsHardLink) -> None:
         target = self.hard_link_target(link)
         there = self.nodes.get(fold(target))
         if link.in_base:
-            problem = "which this layer replaces" if there is not None else self.removal_above(target)
+            problem = "which this layer replaces" if there is not None else self.obstacle_above(target)
             if not self.on_base:
                 problem = "and there is no base"
+            elif not target:
+                problem = "which is no file"
             if problem:
                 raise RequestError(
                     f"{link.source}: {path_text(path)} links to the base's {path_text(target)}, {problem}"
@@ -291,22 +328,38 @@ class _Planner:
         # The importer looks names up among those that it has added by their exact spelling.
         return there[0] if there is not None else target
 
-    def removal_above(self, path: Components) -> str:
+    def obstacle_above(self, path: Components) -> str:
+        """Why a file of the base cannot be reached when this layer lies on it, or ""."""
         key = fold(path)
-        removals = (self.removed.get(key[:length]) for length in range(1, len(key) + 1))
-        return next((f"which is removed ({removal[1].source})" for removal in removals if removal is not None), "")
+        for length in range(1, len(key) + 1):
+            if removal := self.removed.get(key[:length]):
+                return f"which is removed ({removal[1].source})"
+            _, request = self.nodes.get(key[:length], ((), None))
+            if not _is_directory(request):
+                return f"above which this layer puts something else ({self.first_source[key[:length]]})"
+        return ""
+
+    def link_target(self, path: Components, link: _Link) -> tuple[str, Components]:
+        try:
+            text, leads_to = parse_link_target(link.target, path)
+        except RequestError as error:
+            raise RequestError(f"{link.source}: {error}", hint=error.hint) from error
+        if isinstance(link, WindowsJunction) and text != path_text(leads_to):
+            raise RequestError(
+                f"{link.source}: the junction {path_text(path)} has a relative target, {link.target[:120]!r}",
+                hint=r"Write its whole path, for instance C:\app\data.",
+            )
+        return text, leads_to
 
     def check_link(self, path: Components, link: _Link) -> None:
-        _, leads_to = _target(path, link)
+        _, leads_to = self.link_target(path, link)
         if fold(leads_to) == fold(path):
             raise RequestError(f"{link.source}: {path_text(path)} is a link to itself")
-        there = self.nodes.get(fold(leads_to))
-        if there is None or isinstance(there[1], _Link):
+        _, there = self.nodes.get(fold(leads_to), ((), link))
+        if isinstance(there, _Link):
             return
-        is_directory = there[1] is None or isinstance(there[1], WindowsDirectory)
-        wants_directory = isinstance(link, WindowsJunction) or link.directory
-        if is_directory != wants_directory:
-            is_, asked = ("a directory", "a file") if is_directory else ("a file", "a directory")
+        if _is_directory(there) != _leads_to_directory(link):
+            is_, asked = ("a directory", "a file") if _is_directory(there) else ("a file", "a directory")
             raise RequestError(
                 f"{link.source}: {path_text(path)} is a link to {asked}, but {path_text(leads_to)} is {is_}"
             )
@@ -321,65 +374,25 @@ class _Planner:
             name = f"Hives/{hive.name}_DELTA"
             if name in entries:
                 raise RequestError(f"two deltas of the hive {hive.name}: ({entries[name][1]}) and ({hive.source})")
-            entries[name] = (self.file_entry(name, hive.content, FILE_ATTRIBUTE_ARCHIVE, READ_ONLY_FILE), hive.source)
+            entries[name] = (self.writer.file(name, hive.content, parse_sddl(READ_ONLY_FILE)), hive.source)
         return [entry for entry, _ in entries.values()]
 
     def tree_entries(self) -> list[Entry]:
         entries = []
-        for key in sorted(self.nodes, key=lambda key: self.nodes[key][0]):
-            path, request = self.nodes[key]
-            name = _name(path)
+        for key, (path, request) in sorted(self.nodes.items(), key=lambda item: item[1][0]):
+            name, descriptor = entry_name(path), self.descriptors[key]
             if request is None:
-                entries.append(self.directory_entry(name, _BASE_DIRECTORIES.get(key, READ_ONLY_DIRECTORY)))
+                entries.append(self.writer.directory(name, descriptor))
             elif isinstance(request, WindowsDirectory):
-                attributes = request.attributes
-                entries.append(self.directory_entry(name, attributes.directory_sddl, attributes.bits))
+                entries.append(self.writer.directory(name, descriptor, request.attributes.bits))
             elif isinstance(request, WindowsFile):
-                attributes = request.attributes
-                bits = FILE_ATTRIBUTE_ARCHIVE | attributes.bits
-                entries.append(self.file_entry(name, request.content, bits, attributes.file_sddl))
+                entries.append(self.writer.file(name, request.content, descriptor, request.attributes.bits))
             elif isinstance(request, _Link):
-                entries.append(self.link_entry(path, request))
+                target, _ = self.link_target(path, request)
+                junction = isinstance(request, WindowsJunction)
+                directory = _leads_to_directory(request)
+                entries.append(self.writer.link(name, target, descriptor, directory=directory, junction=junction))
         return entries
-
-    def directory_entry(self, name: str, sddl: str = "", bits: int = 0) -> Entry:
-        records = self.records(FILE_ATTRIBUTE_DIRECTORY | bits, sddl)
-        return Entry(name, EntryKind.DIRECTORY, mode=0o755, pax=records)
-
-    def file_entry(self, name: str, content: Content, bits: int, sddl: str) -> Entry:
-        return Entry(name, EntryKind.FILE, mode=0o644, content=content, pax=self.records(bits, sddl))
-
-    def link_entry(self, path: Components, link: _Link) -> Entry:
-        junction = isinstance(link, WindowsJunction)
-        directory = isinstance(link, WindowsJunction) or link.directory
-        bits = FILE_ATTRIBUTE_REPARSE_POINT | (FILE_ATTRIBUTE_DIRECTORY if directory else FILE_ATTRIBUTE_ARCHIVE)
-        sddl = READ_ONLY_DIRECTORY if directory else READ_ONLY_FILE
-        return Entry(
-            _name(path),
-            EntryKind.SYMLINK,
-            mode=0o777,
-            link_target=_target(path, link)[0],
-            pax=self.records(bits, sddl, junction=junction),
-        )
-
-    def hard_link_entry(self, path: Components, link: WindowsHardLink) -> Entry:
-        target = _name(self.hard_link_target(link))
-        return Entry(_name(path), EntryKind.HARDLINK, link_target=target, pax=self.records(FILE_ATTRIBUTE_ARCHIVE))
-
-    def whiteout_entry(self, path: Components) -> Entry:
-        name = _name((*path[:-1], WHITEOUT_PREFIX + path[-1]))
-        return Entry(name, EntryKind.FILE, content=_NOTHING, pax=self.records(FILE_ATTRIBUTE_ARCHIVE))
-
-    def records(self, bits: int, sddl: str = "", *, junction: bool = False) -> tuple[tuple[str, str], ...]:
-        records = [*self.times, ("MSWINDOWS.fileattr", str(bits))]
-        if junction:
-            records.append(("MSWINDOWS.mountpoint", "1"))
-        if sddl:
-            records.append(("MSWINDOWS.rawsd", _raw_descriptor(sddl)))
-        return tuple(sorted(records))
-
-
-_NOTHING = Content(0, io.BytesIO, "a whiteout")
 
 
 def _by_path(item: tuple[Components, LayerRequest]) -> tuple[Components, Components, str, str]:
@@ -387,8 +400,13 @@ def _by_path(item: tuple[Components, LayerRequest]) -> tuple[Components, Compone
     return fold(path), path, type(request).__name__, request.source
 
 
-def _name(path: Components) -> str:
-    return "/".join(("Files", *path))
+def _merged(left: Attributes, right: Attributes) -> Attributes | None:
+    """What two requests for one directory say together, or None when they contradict each other."""
+    if (left.access and right.access and left.access != right.access) or (
+        left.bits and right.bits and left.bits != right.bits
+    ):
+        return None
+    return Attributes(left.access or right.access, left.bits or right.bits)
 
 
 def _is_of_base(key: Components) -> bool:
@@ -396,36 +414,14 @@ def _is_of_base(key: Components) -> bool:
     return key in _BASE_DIRECTORIES or key[0] == "WINDOWS"
 
 
+def _is_directory(request: LayerRequest | None) -> bool:
+    return request is None or isinstance(request, WindowsDirectory)
+
+
+def _leads_to_directory(link: _Link) -> bool:
+    return isinstance(link, WindowsJunction) or link.directory
+
+
 @lru_cache(maxsize=1024)
-def _raw_descriptor(sddl: str) -> str:
-    return binascii.b2a_base64(sddl_bytes(sddl), newline=False).decode()
-
-
-def _target(path: Components, link: _Link) -> tuple[str, Components]:
-    """A link's target: the text for the reparse point, and the path that it leads to."""
-    text = link.target.replace("/", "\\")
-    relative = bool(text) and not text.startswith("\\") and text[1:2] != ":"
-    if relative and isinstance(link, WindowsJunction):
-        raise RequestError(
-            f"{link.source}: the junction {path_text(path)} has a relative target, {link.target[:120]!r}",
-            hint=r"Write its whole path, for instance C:\app\data.",
-        )
-    try:
-        if not relative:
-            absolute = parse_path(text)
-            return path_text(absolute), absolute
-        parts = [part for part in text.split("\\") if part not in ("", ".")]
-        leads_to = list(path[:-1])
-        for part in parts:
-            if part != "..":
-                check_component(part)
-                leads_to.append(part)
-            elif leads_to:
-                leads_to.pop()
-            else:
-                raise RequestError(f"the link's target {link.target[:120]!r} leads out of drive C:")
-    except RequestError as error:
-        raise RequestError(f"{link.source}: {error}", hint=error.hint) from error
-    if not parts:
-        raise RequestError(f"{link.source}: {path_text(path)} is a link to its own directory")
-    return "\\".join(parts), tuple(leads_to)
+def _inherited(parent: SecurityDescriptor, directory: bool) -> SecurityDescriptor:
+    return inherited(parent, directory=directory)

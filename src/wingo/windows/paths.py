@@ -69,6 +69,37 @@ def parse_path(text: str) -> Components:
     return components
 
 
+def parse_link_target(text: str, link: Components) -> tuple[str, Components]:
+    r"""Reads what a symbolic link leads to.
+
+    Args:
+        text: relative to the link's directory, with `..` where needed, or a path that `parse_path` reads.
+        link: the link's own path.
+
+    Returns:
+        The text for the reparse point, with backslashes, and the path that it leads to.
+
+    Raises:
+        RequestError: empty, the link's own directory, out of drive C:, or a name that Windows cannot have.
+    """
+    if not text or text[0] in "\\/" or text[1:2] == ":":
+        path = parse_path(text)
+        return path_text(path), path
+    parts = [part for part in _SEPARATORS.split(text) if part not in ("", ".")]
+    if not parts:
+        raise _refused(text, "a link cannot lead to the directory that it is in")
+    leads_to = list(link[:-1])
+    for part in parts:
+        if part != "..":
+            check_component(part)
+            leads_to.append(part)
+        elif leads_to:
+            leads_to.pop()
+        else:
+            raise _refused(text, "it leads out of drive C:")
+    return "\\".join(parts), tuple(leads_to)
+
+
 def path_text(components: Components) -> str:
     r"""A path's one spelling: `C:\app\x`."""
     return "C:\\" + "\\".join(components)

@@ -11,12 +11,12 @@ import msgspec
 
 from wingo.archive.entry import Content
 from wingo.errors import RequestError
+from wingo.windows.sddl import parse_sddl
 from wingo.windows.security import (
     DATA_DIRECTORY,
     DATA_FILE,
     READ_ONLY_DIRECTORY,
     READ_ONLY_FILE,
-    parse_sddl,
 )
 
 FILE_ATTRIBUTE_READONLY = 0x1
@@ -34,25 +34,26 @@ class Attributes(msgspec.Struct, frozen=True):
     """Who may change a file or directory, and its DOS attributes.
 
     Attributes:
-        access: "read-only" or "data" for the service's account, or SDDL.
+        access: "read-only" or "data" for the service's account, or SDDL; "": as the directory that it is in.
         bits: of `FILE_ATTRIBUTE_READONLY`, `_HIDDEN`, `_SYSTEM`.
     """
 
-    access: str = "read-only"
+    access: str = ""
     bits: int = 0
 
     @property
     def file_sddl(self) -> str:
-        """The descriptor of a file."""
+        """The descriptor of a file; "" when it is to be inherited."""
         return {"read-only": READ_ONLY_FILE, "data": DATA_FILE}.get(self.access, self.access)
 
     @property
     def directory_sddl(self) -> str:
-        """The descriptor of a directory."""
+        """The descriptor of a directory; "" when it is to be inherited."""
         return {"read-only": READ_ONLY_DIRECTORY, "data": DATA_DIRECTORY}.get(self.access, self.access)
 
 
-READ_ONLY = Attributes()
+UNSAID = Attributes()
+READ_ONLY = Attributes("read-only")
 DATA = Attributes("data")
 
 _BITS = {
@@ -67,11 +68,13 @@ def parse_attributes(text: str) -> Attributes:
     """Reads the attributes of `--copy SRC:DST:ATTRIBUTES` and of `wingo.toml`: words with commas between them.
 
     ======================== ==========================================================================
-    `ro`                     the service's account may read and run it, not change it (the default)
+    `ro`                     the service's account may read and run it, not change it
     `data`                   the service's account may change it; in a directory, create and delete too
     `O:…G:…D:…`              SDDL, with owner, group and access list; instead of `ro` and `data`
     `readonly hidden system` the DOS attributes of these names
     ======================== ==========================================================================
+
+    Without a word for the access it is that of the directory: `ro`, unless somebody said otherwise of one above.
 
     Raises:
         RequestError: an unknown word, a word twice, two words for the access, or SDDL that is not complete.
@@ -96,7 +99,7 @@ def parse_attributes(text: str) -> Attributes:
             access = chosen
             if word not in _ACCESS:
                 check_complete(word)
-    return Attributes(access or "read-only", bits)
+    return Attributes(access, bits)
 
 
 def check_complete(sddl: str) -> None:
@@ -123,7 +126,7 @@ class WindowsFile(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     content: Content
-    attributes: Attributes = READ_ONLY
+    attributes: Attributes = UNSAID
     source: str
 
 
@@ -131,7 +134,7 @@ class WindowsDirectory(msgspec.Struct, frozen=True, kw_only=True):
     """A directory with attributes of its own; the ones on the way to a file need no request."""
 
     path: str
-    attributes: Attributes = READ_ONLY
+    attributes: Attributes = UNSAID
     source: str
 
 

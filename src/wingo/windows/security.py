@@ -1,17 +1,15 @@
-"""Windows security descriptors: SDDL text to and from the self-relative bytes that a layer carries.
+"""Windows security descriptors: values, the self-relative bytes that a layer carries, and what they permit.
 
 Owner, group and a discretionary list of plain allow and deny entries: that is what a file in an image needs. Audit
 lists, object and conditional entries are refused rather than half understood.
 
-Sources: MS-DTYP 2.4 (structures) and 2.5.1 (SDDL); the rights of files from MS-DTYP 2.4.3 and winnt.h.
+Sources: MS-DTYP 2.4 (structures), 2.5.3 (access checks, inheritance); the rights of files: MS-DTYP 2.4.3, winnt.h.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Collection
-from functools import lru_cache
 
 import msgspec
 
@@ -28,6 +26,8 @@ DATA_DIRECTORY = "O:BAG:SYD:(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;OICI;0x1301bf;;;B
 
 CONTAINER_ADMINISTRATOR = "S-1-5-93-2-1"
 CONTAINER_USER = "S-1-5-93-2-2"
+CREATOR_OWNER = "S-1-3-0"
+CREATOR_GROUP = "S-1-3-1"
 SERVICE_ACCOUNTS = frozenset({CONTAINER_USER, "S-1-5-32-545", "S-1-5-11", "S-1-1-0", "S-1-5-4", "S-1-5-6"})
 """The SIDs that an unprivileged container process has: ContainerUser, Users, Authenticated Users, Everyone, and the
 two ways to log on (interactive, service)."""
@@ -46,105 +46,15 @@ NO_PROPAGATION = 0x04
 INHERIT_ONLY = 0x08
 INHERITED = 0x10
 
-_MAX_SDDL = 32_768
-_MAX_SUB_AUTHORITIES = 15
+MAX_SUB_AUTHORITIES = 15
 _DACL_PRESENT, _SACL_PRESENT, _SELF_RELATIVE = 0x0004, 0x0010, 0x8000
+CONTROLS = {"P": 0x1000, "AR": 0x0100, "AI": 0x0400}
+"""A list's control bits by their SDDL names: protected, automatic inheritance asked for, done."""
+
+_GENERIC = {0x10000000: FILE_ALL, 0x20000000: FILE_EXECUTE, 0x40000000: FILE_WRITE, 0x80000000: FILE_READ}
 _HEADER = struct.Struct("<BBHIIII")
 _ACL = struct.Struct("<BBHHH")
 _ACE = struct.Struct("<BBHI")
-
-_KINDS = {"A": 0, "D": 1}
-_OTHER_KINDS = frozenset({"OA", "OD", "AU", "AL", "OU", "OL", "ML", "XA", "XD", "ZA", "XU", "RA", "SP", "TL", "FL"})
-_FLAGS = {
-    "OI": INHERITED_BY_FILES,
-    "CI": INHERITED_BY_DIRECTORIES,
-    "NP": NO_PROPAGATION,
-    "IO": INHERIT_ONLY,
-    "ID": INHERITED,
-}
-_CONTROLS = {"P": 0x1000, "AR": 0x0100, "AI": 0x0400}
-_RIGHTS = {
-    "FA": FILE_ALL,
-    "FR": FILE_READ,
-    "FW": FILE_WRITE,
-    "FX": FILE_EXECUTE,
-    "GA": 0x10000000,
-    "GX": 0x20000000,
-    "GW": 0x40000000,
-    "GR": 0x80000000,
-    "CC": 0x1,
-    "DC": 0x2,
-    "LC": 0x4,
-    "SW": 0x8,
-    "RP": 0x10,
-    "WP": 0x20,
-    "DT": 0x40,
-    "LO": 0x80,
-    "CR": 0x100,
-    "SD": 0x10000,
-    "RC": 0x20000,
-    "WD": 0x40000,
-    "WO": 0x80000,
-    "KA": 0xF003F,
-    "KR": 0x20019,
-    "KW": 0x20006,
-    "KX": 0x20019,
-}
-_RIGHT_OF_MASK = {mask: name for name, mask in _RIGHTS.items() if not name.startswith("K")}
-_GENERIC = {0x10000000: FILE_ALL, 0x20000000: FILE_EXECUTE, 0x40000000: FILE_WRITE, 0x80000000: FILE_READ}
-
-_ALIASES = {
-    "BA": "S-1-5-32-544",
-    "BU": "S-1-5-32-545",
-    "BG": "S-1-5-32-546",
-    "PU": "S-1-5-32-547",
-    "AO": "S-1-5-32-548",
-    "SO": "S-1-5-32-549",
-    "PO": "S-1-5-32-550",
-    "BO": "S-1-5-32-551",
-    "RE": "S-1-5-32-552",
-    "RU": "S-1-5-32-554",
-    "RD": "S-1-5-32-555",
-    "NO": "S-1-5-32-556",
-    "MU": "S-1-5-32-558",
-    "LU": "S-1-5-32-559",
-    "IS": "S-1-5-32-568",
-    "CY": "S-1-5-32-569",
-    "ER": "S-1-5-32-573",
-    "CD": "S-1-5-32-574",
-    "RA": "S-1-5-32-575",
-    "ES": "S-1-5-32-576",
-    "MS": "S-1-5-32-577",
-    "HA": "S-1-5-32-578",
-    "AA": "S-1-5-32-579",
-    "RM": "S-1-5-32-580",
-    "WD": "S-1-1-0",
-    "CO": "S-1-3-0",
-    "CG": "S-1-3-1",
-    "OW": "S-1-3-4",
-    "NU": "S-1-5-2",
-    "IU": "S-1-5-4",
-    "SU": "S-1-5-6",
-    "AN": "S-1-5-7",
-    "ED": "S-1-5-9",
-    "PS": "S-1-5-10",
-    "AU": "S-1-5-11",
-    "RC": "S-1-5-12",
-    "SY": "S-1-5-18",
-    "LS": "S-1-5-19",
-    "NS": "S-1-5-20",
-    "WR": "S-1-5-33",
-    "UD": "S-1-5-84-0-0-0-0-0",
-    "AC": "S-1-15-2-1",
-}
-_ALIAS_OF_SID = {sid: alias for alias, sid in _ALIASES.items()}
-_ACCOUNTS = {"CONTAINERADMINISTRATOR": CONTAINER_ADMINISTRATOR, "CONTAINERUSER": CONTAINER_USER}
-_OF_A_MACHINE = frozenset(
-    {"LA", "LG", "DA", "DU", "DG", "DC", "DD", "CA", "SA", "EA", "PA", "RS", "RO", "CN", "AP", "KA", "EK"}
-)
-
-_SID = re.compile(r"S-1-(0x[0-9a-fA-F]{1,12}|[0-9]{1,15})((?:-[0-9]{1,10})+)", re.IGNORECASE)
-_ENTRY = re.compile(r"\(([^()]*)\)")
 
 
 class AccessEntry(msgspec.Struct, frozen=True):
@@ -194,177 +104,11 @@ class SecurityDescriptor(msgspec.Struct, frozen=True):
         return bool(self.owner and self.group and self.access is not None)
 
 
-@lru_cache(maxsize=1024)
-def parse_sddl(text: str) -> SecurityDescriptor:
-    """Reads SDDL.
-
-    Rights of keys (`KA` …) are taken as the numbers that they are. SIDs may be the two-letter ones that are the same
-    on every machine, full ones, or the words ContainerAdministrator and ContainerUser.
-
-    Raises:
-        RequestError: not SDDL, or a part that has no place in an image (an audit list, an object or conditional entry,
-            an account of one machine or domain, the null list); says at which character.
-    """
-    return _SddlReader(text).read()
-
-
-@lru_cache(maxsize=1024)
-def sddl_bytes(text: str) -> bytes:
-    """The self-relative descriptor of an SDDL text.
-
-    Raises:
-        RequestError: see `parse_sddl`.
-    """
-    return encode_descriptor(parse_sddl(text))
-
-
-class _SddlReader:
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def read(self) -> SecurityDescriptor:
-        if len(self.text) > _MAX_SDDL:
-            raise self.refused(0, f"it is longer than {_MAX_SDDL} characters")
-        parts: dict[str, str | AccessList] = {}
-        position = 0
-        while position < len(self.text):
-            name = self.text[position]
-            if name not in "OGDS" or self.text[position + 1 : position + 2] != ":":
-                raise self.refused(position, "expected O:, G: or D:")
-            if name in parts:
-                raise self.refused(position, f"{name}: stands here a second time")
-            if name == "S":
-                raise self.refused(position, "audit lists (S:) are not for images")
-            if name == "D":
-                parts[name], position = self.access_list(position + 2)
-            else:
-                parts[name], position = self.sid(position + 2)
-        if not parts:
-            raise self.refused(0, "it is empty")
-        owner, group, access = parts.get("O", ""), parts.get("G", ""), parts.get("D")
-        assert isinstance(owner, str)
-        assert isinstance(group, str)
-        assert not isinstance(access, str)
-        return SecurityDescriptor(owner, group, access)
-
-    def access_list(self, position: int) -> tuple[AccessList, int]:
-        control = 0
-        if self.text.startswith("NO_ACCESS_CONTROL", position):
-            raise self.refused(position, "a null list would let everybody do everything")
-        while self.text[position : position + 1].isalpha() and self.text[position + 1 : position + 2] != ":":
-            word = next((w for w in ("P", "AR", "AI") if self.text.startswith(w, position)), "")
-            if not word or control & _CONTROLS[word]:
-                raise self.refused(position, "expected P, AR, AI once each, or an entry in parentheses")
-            control |= _CONTROLS[word]
-            position += len(word)
-        entries: list[AccessEntry] = []
-        while self.text[position : position + 1] == "(":
-            matched = _ENTRY.match(self.text, position)
-            if matched is None:
-                raise self.refused(position, "the entry is not closed, or is a conditional one")
-            entries.append(self.entry(position + 1, matched[1]))
-            position = matched.end()
-        return AccessList(tuple(entries), control), position
-
-    def entry(self, position: int, body: str) -> AccessEntry:
-        fields = body.split(";")
-        if len(fields) != 6:
-            raise self.refused(position, f"an entry has six fields (type;flags;rights;;;SID), this one {len(fields)}")
-        starts = [position]
-        for field in fields[:-1]:
-            starts.append(starts[-1] + len(field) + 1)
-        kind, flags, rights, object_type, inherited_type, trustee = fields
-        if kind not in _KINDS:
-            known = "which images have no use for" if kind in _OTHER_KINDS else "which does not exist"
-            raise self.refused(position, f"an entry of type {kind!r}, {known}; only A (allow) and D (deny)")
-        if object_type or inherited_type:
-            raise self.refused(starts[3], "only directory-service objects have object types")
-        sid, end = self.sid(starts[5])
-        if end != starts[5] + len(trustee):
-            raise self.refused(end, "expected the end of the entry")
-        return AccessEntry(kind == "A", self.flags(starts[1], flags), self.rights(starts[2], rights), sid)
-
-    def flags(self, position: int, text: str) -> int:
-        flags = 0
-        for index in range(0, len(text), 2):
-            word = text[index : index + 2]
-            if word not in _FLAGS:
-                raise self.refused(position + index, f"{word!r} is not an inheritance flag (OI, CI, NP, IO, ID)")
-            flags |= _FLAGS[word]
-        return flags
-
-    def rights(self, position: int, text: str) -> int:
-        if re.fullmatch(r"0[xX][0-9a-fA-F]{1,8}", text):
-            mask = int(text, 16)
-        elif re.fullmatch(r"[1-9][0-9]{0,9}", text) and int(text) <= 0xFFFFFFFF:
-            mask = int(text)
-        else:
-            mask = 0
-            for index in range(0, len(text), 2):
-                word = text[index : index + 2]
-                if word not in _RIGHTS:
-                    raise self.refused(position + index, f"{word!r} is not a right, for instance FA, FR or 0x1200a9")
-                mask |= _RIGHTS[word]
-        if not mask:
-            raise self.refused(position, "the entry gives no right")
-        return mask
-
-    def sid(self, position: int) -> tuple[str, int]:
-        if matched := _SID.match(self.text, position):
-            return self.full_sid(position, matched), matched.end()
-        for account, sid in _ACCOUNTS.items():
-            if self.text[position : position + len(account)].upper() == account:
-                return sid, position + len(account)
-        alias = self.text[position : position + 2]
-        if alias in _ALIASES:
-            return _ALIASES[alias], position + 2
-        if alias in _OF_A_MACHINE:
-            raise self.refused(position, f"{alias} is an account of one machine or domain; an image is for all")
-        raise self.refused(position, "expected a SID, for instance BA, SY, BU, ContainerUser or S-1-5-32-545")
-
-    def full_sid(self, position: int, matched: re.Match[str]) -> str:
-        authority = int(matched[1], 0 if matched[1][:2] in ("0x", "0X") else 10)
-        numbers = [int(part) for part in matched[2][1:].split("-")]
-        if authority >= 1 << 48 or max(numbers) > 0xFFFFFFFF or len(numbers) > _MAX_SUB_AUTHORITIES:
-            raise self.refused(position, "a number of the SID is out of range, or it has more than 15")
-        return _sid_text(authority, numbers)
-
-    def refused(self, position: int, problem: str) -> RequestError:
-        start = max(0, position - 40)
-        excerpt = self.text[start : position + 40]
-        return RequestError(
-            f"SDDL, character {position + 1}: {problem}\n  {excerpt}\n  {' ' * (position - start)}^",
-            hint=f"A complete example: {READ_ONLY_FILE}",
-        )
-
-
-def _sid_text(authority: int, numbers: Collection[int]) -> str:
+def sid_text(authority: int, numbers: Collection[int]) -> str:
+    """A SID as text."""
     # MS-DTYP 2.4.2.1: decimal while it fits 32 bits, else hexadecimal.
     head = str(authority) if authority < 1 << 32 else f"0x{authority:012x}"
     return "-".join(("S-1", head, *map(str, numbers)))
-
-
-def format_sddl(descriptor: SecurityDescriptor) -> str:
-    """The descriptor as SDDL, in one spelling: two-letter SIDs and rights where one names it exactly, else numbers."""
-    parts = []
-    if descriptor.owner:
-        parts.append(f"O:{_short_sid(descriptor.owner)}")
-    if descriptor.group:
-        parts.append(f"G:{_short_sid(descriptor.group)}")
-    if descriptor.access is not None:
-        control = "".join(word for word, bit in _CONTROLS.items() if descriptor.access.control & bit)
-        parts.append(f"D:{control}" + "".join(map(_format_entry, descriptor.access.entries)))
-    return "".join(parts)
-
-
-def _short_sid(sid: str) -> str:
-    return _ALIAS_OF_SID.get(sid, sid)
-
-
-def _format_entry(entry: AccessEntry) -> str:
-    flags = "".join(word for word, bit in _FLAGS.items() if entry.flags & bit)
-    rights = _RIGHT_OF_MASK.get(entry.mask) or f"0x{entry.mask:x}"
-    return f"({'A' if entry.allow else 'D'};{flags};{rights};;;{_short_sid(entry.sid)})"
 
 
 def encode_descriptor(descriptor: SecurityDescriptor) -> bytes:
@@ -423,7 +167,7 @@ def decode_descriptor(data: bytes) -> SecurityDescriptor:
     if control & _DACL_PRESENT:
         if not access:
             raise _malformed("the access list is null, so that everybody may do everything", 16)
-        decoded = _decode_access(data, access, control & sum(_CONTROLS.values()))
+        decoded = _decode_access(data, access, control & sum(CONTROLS.values()))
     return SecurityDescriptor(
         _decode_sid(data, owner, len(data))[0] if owner else "",
         _decode_sid(data, group, len(data))[0] if group else "",
@@ -461,10 +205,10 @@ def _decode_sid(data: bytes, offset: int, end: int) -> tuple[str, int]:
         raise _malformed("a SID lies outside", offset)
     revision, count = data[offset], data[offset + 1]
     after = offset + 8 + 4 * count
-    if revision != 1 or not 0 < count <= _MAX_SUB_AUTHORITIES or after > end:
+    if revision != 1 or not 0 < count <= MAX_SUB_AUTHORITIES or after > end:
         raise _malformed("not a SID", offset)
     authority = int.from_bytes(data[offset + 2 : offset + 8], "big")
-    return _sid_text(authority, struct.unpack_from(f"<{count}I", data, offset + 8)), after
+    return sid_text(authority, struct.unpack_from(f"<{count}I", data, offset + 8)), after
 
 
 def _malformed(problem: str, offset: int) -> Malformed:
@@ -506,3 +250,46 @@ def file_rights(mask: int) -> int:
 def may_be_changed_by(descriptor: SecurityDescriptor, sids: Collection[str] = SERVICE_ACCOUNTS) -> bool:
     """Whether a process with these SIDs may alter, delete or take over the file; by default, the service's account."""
     return bool(allowed_rights(descriptor, sids) & CHANGES)
+
+
+def inherited(parent: SecurityDescriptor, *, directory: bool) -> SecurityDescriptor:
+    """The descriptor that a new file or directory gets from the directory that it is made in (MS-DTYP 2.5.3.4).
+
+    Where the directory's list passes nothing on, it holds for what is in it too: nobody gets more there than in the
+    directory. Inherited entries are written as if they were the child's own.
+
+    Raises:
+        ValueError: the parent has no access list.
+    """
+    if parent.access is None:
+        raise ValueError("a directory without an access list passes nothing on")
+    entries: list[AccessEntry] = []
+    for entry in parent.access.entries:
+        entries += _inherited_entries(entry, parent, directory=directory)
+    if not entries:
+        entries = [_changed(entry, flags=0) for entry in parent.access.entries if not entry.flags & INHERIT_ONLY]
+    return SecurityDescriptor(parent.owner, parent.group, AccessList(tuple(entries), parent.access.control))
+
+
+def _inherited_entries(entry: AccessEntry, parent: SecurityDescriptor, *, directory: bool) -> tuple[AccessEntry, ...]:
+    entry = _changed(entry, mask=file_rights(entry.mask))
+    creator = {CREATOR_OWNER: parent.owner, CREATOR_GROUP: parent.group}.get(entry.sid)
+    passes_on = entry.flags & (INHERITED_BY_FILES | INHERITED_BY_DIRECTORIES) and not entry.flags & NO_PROPAGATION
+    reaches = entry.flags & (INHERITED_BY_DIRECTORIES if directory else INHERITED_BY_FILES)
+    further = entry.flags & (INHERITED_BY_FILES | INHERITED_BY_DIRECTORIES) if directory and passes_on else 0
+    if creator and reaches:
+        # It is for whoever made the child, and stays what it was for those further down.
+        own = _changed(entry, flags=0, sid=creator)
+        return (own, _changed(entry, flags=further | INHERIT_ONLY)) if further else (own,)
+    if reaches:
+        return (_changed(entry, flags=further),)
+    return (_changed(entry, flags=further | INHERIT_ONLY),) if further else ()
+
+
+def _changed(entry: AccessEntry, *, flags: int = -1, mask: int = -1, sid: str = "") -> AccessEntry:
+    return AccessEntry(
+        entry.allow,
+        entry.flags if flags < 0 else flags,
+        entry.mask if mask < 0 else mask,
+        sid or entry.sid,
+    )

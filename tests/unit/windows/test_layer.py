@@ -13,6 +13,7 @@ from wingo.windows.layer import WindowsLayer, plan_layer
 from wingo.windows.requests import (
     DATA,
     READ_ONLY,
+    UNSAID,
     Attributes,
     HiveDelta,
     LayerRequest,
@@ -23,6 +24,7 @@ from wingo.windows.requests import (
     WindowsJunction,
     WindowsSymlink,
 )
+from wingo.windows.sddl import format_sddl, parse_sddl
 from wingo.windows.security import (
     CONTAINER_USER,
     DATA_DIRECTORY,
@@ -33,19 +35,17 @@ from wingo.windows.security import (
     SERVICE_ACCOUNTS,
     allowed_rights,
     decode_descriptor,
-    format_sddl,
-    parse_sddl,
 )
 
 TIMES = {"atime": "7", "ctime": "7", "LIBARCHIVE.creationtime": "7"}
 NOTHING = Content(0, io.BytesIO, "nothing")
 
 
-def file(path: str, source: str = "", attributes: Attributes = READ_ONLY) -> WindowsFile:
+def file(path: str, source: str = "", attributes: Attributes = UNSAID) -> WindowsFile:
     return WindowsFile(path=path, content=NOTHING, source=source or f"file {path}", attributes=attributes)
 
 
-def directory(path: str, source: str = "", attributes: Attributes = READ_ONLY) -> WindowsDirectory:
+def directory(path: str, source: str = "", attributes: Attributes = UNSAID) -> WindowsDirectory:
     return WindowsDirectory(path=path, source=source or f"directory {path}", attributes=attributes)
 
 
@@ -206,10 +206,10 @@ def test_junctions_are_mount_points_with_an_absolute_target() -> None:
     ("requests", "says"),
     [
         ([junction("/a", "b")], "relative target"),
-        ([junction("/a", "../b")], "relative target"),
+        ([junction("/x/a", "../b")], "relative target"),
         ([junction("/a", "")], "empty"),
         ([symlink("/a", "")], "empty"),
-        ([symlink("/a", ".", directory=True)], "its own directory"),
+        ([symlink("/a", ".", directory=True)], "directory that it is in"),
         ([symlink("/a", "a")], "link to itself"),
         ([symlink("/a/b", "../A/B")], "link to itself"),
         ([junction("/a", "/A")], "link to itself"),
@@ -275,6 +275,9 @@ def test_hard_links_may_lead_to_the_base() -> None:
         ([hard_link("/a", "/b", in_base=True), file("/b")], "which this layer replaces"),
         ([hard_link("/a", "/b/c", in_base=True), whiteout("/B")], "which is removed (whiteout /B)"),
         ([hard_link("/a", "/b", in_base=True), whiteout("/b")], "which is removed"),
+        ([hard_link("/a", "/b/c", in_base=True), junction("/b", "/d")], "above which this layer puts something else"),
+        ([hard_link("/a", "/b/c", in_base=True), file("/b")], "above which this layer puts something else"),
+        ([hard_link("/a", "/", in_base=True)], "which is no file"),
     ],
 )
 def test_hard_links_to_nothing_are_refused(requests: list[LayerRequest], says: str) -> None:
@@ -356,8 +359,8 @@ def test_names_that_are_instructions_are_refused(path: str) -> None:
         [directory("/app", "one"), file("/App/x", "two")],
         [file("/app", "one"), directory("/app", "two")],
         [file("/app/x", "one"), symlink("/app", "/y")],
-        [directory("/app", "one"), directory("/app", "two", DATA)],
-        [directory("/app", "one"), directory("/app", "two", Attributes(bits=2))],
+        [directory("/app", "one", READ_ONLY), directory("/app", "two", DATA)],
+        [directory("/app", "one", DATA), directory("/app", "two", Attributes("O:BAG:SYD:"))],
         [file("/a", "one"), file("/b", "two"), hard_link("/b", "/a")],
     ],
 )
@@ -406,19 +409,67 @@ def test_the_bases_directories_get_what_windows_gives_them() -> None:
     )
     for name in ("Windows", "Windows/System32", "Windows/System32/drivers/etc", "Program Files", "Users"):
         assert sddl_of(entry_of(layer, f"Files/{name}")) == READ_ONLY_DIRECTORY, name
-    for name in ("Program Files/App", "programdata/App", "Users/ContainerUser/app"):
+    for name in ("Program Files/App", "programdata/App"):
         assert sddl_of(entry_of(layer, f"Files/{name}")) == READ_ONLY_DIRECTORY, name
     program_data = parse_sddl(sddl_of(entry_of(layer, "Files/programdata")))
     assert allowed_rights(program_data, SERVICE_ACCOUNTS) == 0x1200A9 | 0x116, "create, not delete others' files"
     profile = parse_sddl(sddl_of(entry_of(layer, "Files/Users/ContainerUser")))
     assert allowed_rights(profile, {CONTAINER_USER}) == FILE_ALL
     assert allowed_rights(profile, {"S-1-5-32-545"}) == 0
+    assert parse_sddl(sddl_of(entry_of(layer, "Files/Users/ContainerUser/app"))) == profile
     assert layer.notes == (
         r"the layer puts something into C:\Program Files, which belongs to the base",
         r"the layer puts something into C:\Users, which belongs to the base",
         r"the layer puts something into C:\Windows, which belongs to the base",
         r"the layer puts something into C:\programdata, which belongs to the base",
     )
+
+
+def test_what_nobody_described_takes_after_its_directory() -> None:
+    secret = "O:BAG:SYD:P(A;OICI;FA;;;BA)(A;OICIIO;FR;;;NS)"
+    layer = plan(
+        directory("/data", attributes=DATA),
+        file("/data/a/b/seed.db"),
+        file("/data/a/c.exe", attributes=READ_ONLY),
+        symlink("/data/a/link", "b", directory=True),
+        directory("/secret", attributes=Attributes(secret)),
+        file("/secret/a/key"),
+        directory("/secret/open", attributes=READ_ONLY),
+        file("/secret/open/x"),
+    )
+    wanted = {
+        "data/a": DATA_DIRECTORY,
+        "data/a/b": DATA_DIRECTORY,
+        "data/a/b/seed.db": DATA_FILE,
+        "data/a/c.exe": READ_ONLY_FILE,
+        "data/a/link": DATA_DIRECTORY,
+        "secret/a": "O:BAG:SYD:P(A;OICI;FA;;;BA)(A;OICI;FR;;;NS)",
+        "secret/a/key": "O:BAG:SYD:P(A;;FA;;;BA)(A;;FR;;;NS)",
+        "secret/open": READ_ONLY_DIRECTORY,
+        "secret/open/x": READ_ONLY_FILE,
+    }
+    assert {name: sddl_of(entry_of(layer, f"Files/{name}")) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "both"),
+    [
+        (UNSAID, DATA, DATA),
+        (UNSAID, UNSAID, UNSAID),
+        (Attributes("", 2), DATA, Attributes("data", 2)),
+        (Attributes("data", 2), DATA, Attributes("data", 2)),
+        (DATA, READ_ONLY, None),
+        (Attributes("", 2), Attributes("", 4), None),
+    ],
+)
+def test_two_requests_for_one_directory_are_merged(one: Attributes, two: Attributes, both: Attributes | None) -> None:
+    for first, second in ((one, two), (two, one)):
+        requests = (directory("/d", "one", first), directory("/d", "two", second))
+        if both is None:
+            with pytest.raises(RequestError, match=r"two different attributes: \(one\) and \(two\)"):
+                plan(*requests)
+        else:
+            assert plan(*requests).recipe == plan(directory("/d", attributes=both)).recipe
 
 
 def test_describing_a_base_directory_anew_is_noted() -> None:
@@ -438,7 +489,13 @@ def test_a_program_that_the_service_may_change_is_noted() -> None:
 
 
 def test_a_writable_directory_with_a_program_in_it_is_noted() -> None:
-    layer = plan(directory("/app", "here", DATA), file("/app/a.exe"), file("/app/sub/b.exe"), file("/app/c.txt"))
+    layer = plan(
+        directory("/app", "here", DATA),
+        directory("/app/sub", "there", READ_ONLY),
+        file("/app/a.exe", attributes=READ_ONLY),
+        file("/app/sub/b.exe"),
+        file("/app/c.txt"),
+    )
     assert layer.notes == (r"the service's account may put a DLL beside C:\app\a.exe (here)",)
 
 

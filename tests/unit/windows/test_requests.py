@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wingo.errors import RequestError
-from wingo.windows.requests import DATA, READ_ONLY, Attributes, parse_attributes
+from wingo.windows.requests import DATA, READ_ONLY, UNSAID, Attributes, parse_attributes
 from wingo.windows.security import DATA_DIRECTORY, DATA_FILE, READ_ONLY_DIRECTORY, READ_ONLY_FILE
 
 SDDL = "O:BAG:SYD:P(A;;FA;;;BA)"
@@ -14,10 +14,11 @@ SDDL = "O:BAG:SYD:P(A;;FA;;;BA)"
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("", READ_ONLY),
+        ("", UNSAID),
+        (" ", UNSAID),
         ("ro", READ_ONLY),
         ("data", DATA),
-        ("hidden", Attributes(bits=2)),
+        ("hidden", Attributes("", 2)),
         ("readonly,hidden, system", Attributes(bits=7)),
         ("data,hidden", Attributes("data", 2)),
         (SDDL, Attributes(SDDL)),
@@ -52,4 +53,5 @@ def test_other_attributes_are_refused(text: str, says: str) -> None:
 def test_files_and_directories_have_their_own_descriptors() -> None:
     assert (READ_ONLY.file_sddl, READ_ONLY.directory_sddl) == (READ_ONLY_FILE, READ_ONLY_DIRECTORY)
     assert (DATA.file_sddl, DATA.directory_sddl) == (DATA_FILE, DATA_DIRECTORY)
+    assert UNSAID.file_sddl == UNSAID.directory_sddl == ""
     assert Attributes(SDDL).file_sddl == Attributes(SDDL).directory_sddl == SDDL

@@ -8,6 +8,7 @@ import struct
 import pytest
 
 from wingo.errors import Malformed, RequestError
+from wingo.windows.sddl import format_sddl, parse_sddl, sddl_bytes
 from wingo.windows.security import (
     CONTAINER_ADMINISTRATOR,
     CONTAINER_USER,
@@ -22,10 +23,8 @@ from wingo.windows.security import (
     allowed_rights,
     decode_descriptor,
     encode_descriptor,
-    format_sddl,
+    inherited,
     may_be_changed_by,
-    parse_sddl,
-    sddl_bytes,
 )
 
 # What others ship, in base64 as they have it in their sources (ko, BuildKit, buildah), and what was computed by hand.
@@ -240,3 +239,32 @@ def test_completeness() -> None:
     assert parse_sddl("O:BAG:SYD:").complete
     for sddl in ("O:BAG:SY", "O:BAD:", "G:BAD:"):
         assert not parse_sddl(sddl).complete
+
+
+@pytest.mark.parametrize(
+    ("parent", "directory", "file"),
+    [
+        (READ_ONLY_DIRECTORY, READ_ONLY_DIRECTORY, READ_ONLY_FILE),
+        (DATA_DIRECTORY, DATA_DIRECTORY, DATA_FILE),
+        # Nothing is passed on: the directory's own list holds for what is in it.
+        ("O:BAG:SYD:P(A;;FA;;;BA)", "O:BAG:SYD:P(A;;FA;;;BA)", "O:BAG:SYD:P(A;;FA;;;BA)"),
+        ("O:BAG:SYD:", "O:BAG:SYD:", "O:BAG:SYD:"),
+        # To directories alone, to files alone, one level deep, generic rights spelt out, denials.
+        ("O:BAG:SYD:(A;CI;FR;;;BU)(A;;FA;;;BA)", "O:BAG:SYD:(A;CI;FR;;;BU)", "O:BAG:SYD:(A;;FR;;;BU)(A;;FA;;;BA)"),
+        ("O:BAG:SYD:(A;OI;GR;;;BU)", "O:BAG:SYD:(A;OIIO;FR;;;BU)", "O:BAG:SYD:(A;;FR;;;BU)"),
+        ("O:BAG:SYD:(A;OICINP;FA;;;BA)", "O:BAG:SYD:(A;;FA;;;BA)", "O:BAG:SYD:(A;;FA;;;BA)"),
+        ("O:BAG:SYD:(A;OINP;FA;;;BA)(A;OICI;FR;;;BU)", "O:BAG:SYD:(A;OICI;FR;;;BU)", "O:BAG:SYD:(A;;FA;;;BA)(A;;FR;;;BU)"),
+        ("O:BAG:SYD:(D;OICIIO;FW;;;BU)(A;OICI;FA;;;BU)", "O:BAG:SYD:(D;OICI;FW;;;BU)(A;OICI;FA;;;BU)", "O:BAG:SYD:(D;;FW;;;BU)(A;;FA;;;BU)"),
+        # CREATOR OWNER and CREATOR GROUP are whoever made the child.
+        ("O:BAG:SYD:(A;OICIIO;GA;;;CO)", "O:BAG:SYD:(A;;FA;;;BA)(A;OICIIO;FA;;;CO)", "O:BAG:SYD:(A;;FA;;;BA)"),
+        ("O:BAG:SYD:(A;CI;FR;;;CG)", "O:BAG:SYD:(A;;FR;;;SY)(A;CIIO;FR;;;CG)", "O:BAG:SYD:(A;;FR;;;CG)"),
+    ],
+)  # fmt: skip
+def test_descriptors_are_inherited_as_on_ntfs(parent: str, directory: str, file: str) -> None:
+    assert format_sddl(inherited(parse_sddl(parent), directory=True)) == directory
+    assert format_sddl(inherited(parse_sddl(parent), directory=False)) == file
+
+
+def test_nothing_is_inherited_from_a_directory_without_a_list() -> None:
+    with pytest.raises(ValueError, match="access list"):
+        inherited(parse_sddl("O:BUG:BU"), directory=True)
