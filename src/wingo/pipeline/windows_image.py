@@ -15,6 +15,7 @@ from wingo.windows.layer import plan_layer
 from wingo.windows.paths import fold, parse_path, path_text
 from wingo.windows.requests import (
     DATA,
+    READ_ONLY,
     Attributes,
     LayerRequest,
     WindowsDirectory,
@@ -33,7 +34,7 @@ def plan_windows_layer(application: Application) -> PlannedLayer:
     """
     items, notes = placed_items(application)
     requests: list[LayerRequest] = [
-        WindowsFile(path=application.program, content=application.binary, source="the program"),
+        WindowsFile(path=application.program, content=application.binary, attributes=READ_ONLY, source="the program"),
         *(_request(item) for item in items),
         *(
             WindowsDirectory(path=path, attributes=DATA, source=f"--data-dir {path}")
