@@ -228,16 +228,16 @@ ACTIONS: dict[str, Callable[[Project], None]] = {
     "workspace": lambda p: toggle(p.top / "project" / "go.work", "go 1.22\n\nuse (\n\t./app\n\t./other\n)\n"),
     "workspace far": lambda p: toggle(p.top / "go.work", "go 1.22\n\nuse ./project/app\n"),
     "GOWORK off": lambda p: change_environment(p, "GOWORK", "off"),
-    "vendor": lambda p: vendored(p),
+    "vendor": vendored,
     "vendor edit": lambda p: swap(p.app / "vendor" / "example.com" / "dep" / "dep.go", " 1", " 2"),
     "link": lambda p: linked(p.app / "lib" / "lib.go", p.top),
     "edit behind the link": lambda p: swap(p.top / "copy-lib.go", '"lib 1"', '"lib 2"'),
-    "dep is a link": lambda p: linked_directory(p),
+    "dep is a link": linked_directory,
     "shadow directory": lambda p: toggle(p.app / "lib" / "deeper" / "x.go", "package deeper\n"),
     "profile": lambda p: toggle(p.app / "default.pgo", "not a profile"),
-    "damaged record": lambda p: damage(p),
-    "lost program": lambda p: lose(p),
-    "damaged program": lambda p: spoil(p),
+    "damaged record": damage,
+    "lost program": lose,
+    "damaged program": spoil,
 }
 
 
@@ -383,7 +383,7 @@ def test_the_stamp_follows_version_control(project: Project) -> None:
     steps: tuple[Callable[[], object], ...] = (
         lambda: None,
         lambda: write(project.app / "notes.txt", "untracked: the stamp says modified"),
-        lambda: (project.app / "notes.txt").unlink(),
+        (project.app / "notes.txt").unlink,
         lambda: run("tag", "v1.2.3"),  # Go 1.24 and newer make the version of it
         lambda: run("commit", "--allow-empty", "-m", "two"),
         lambda: run("tag", "-d", "v1.2.3"),

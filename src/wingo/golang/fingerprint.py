@@ -16,7 +16,6 @@ from enum import Enum
 import msgspec
 
 from wingo.golang.git import VcsFacts, VcsState
-from wingo.golang.gosource import head
 
 _VERSION = 3
 _MAX_RECORD_BYTES = 64 << 20
@@ -36,7 +35,7 @@ class Role(Enum):
     SOURCE = "g"
     """A Go file: what it depends on changes only with its head (`gosource.head`)."""
     DATA = "d"
-    """An embedded file or a profile: its content changes no dependency."""
+    """An embedded file, a profile, or any other content: no dependency hangs on it."""
     RULE = "m"
     """go.mod and whatever else decides what is built."""
     PRESENCE = "p"
@@ -331,7 +330,7 @@ def _observe_file(path: str, role: Role, glance: Glance, old: FileState | None) 
         found.st_ino,
         found.st_mode,
         digest,
-        head(data) if role is Role.SOURCE and data is not None else "",
+        _head(data) if role is Role.SOURCE and data is not None else "",
         link,
     )
 
@@ -359,10 +358,17 @@ def _content(file: FileState, found: os.stat_result) -> str:
     if data is None:
         return "rule"
     if file.digest and hashlib.sha256(data).hexdigest()[:32] == file.digest:
-        return "same"
-    if file.role is Role.DATA or (file.role is Role.SOURCE and file.head and head(data) == file.head):
+        # Go ignores permissions; whoever watches other data (files to copy) may not.
+        return "body" if file.role is Role.DATA and file.mode != found.st_mode else "same"
+    if file.role is Role.DATA or (file.role is Role.SOURCE and file.head and _head(data) == file.head):
         return "body"
     return "rule"
+
+
+def _head(data: bytes) -> str:
+    from wingo.golang.gosource import head  # only when something changed
+
+    return head(data)
 
 
 def _read(path: str) -> bytes | None:

@@ -129,13 +129,9 @@ def _local(target: str, directory: str, here: str, gowork: str) -> tuple[tuple[s
             )
         raise HostError(f"there is no directory {start}", hint="Check the spelling of the target.")
     root = find_root(start, gowork) or start
-    folder = directory if root == here and _within(directory, root) else root
+    folder = directory if root == here else root
     relative = os.path.relpath(start, folder).replace(os.sep, "/")
     pattern = relative if relative.startswith("..") else f"./{relative}" if relative != "." else "."
     if dots:
         pattern = f"{pattern}/{before[len(base) :]}...{after}"
     return (folder, root, False), pattern
-
-
-def _within(directory: str, root: str) -> bool:
-    return directory == root or directory.startswith(root.rstrip(os.sep) + os.sep)
