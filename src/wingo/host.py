@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,10 @@ class Host:
                 return None
             folder = parent
 
+    def folder_of(self, path: str) -> str:
+        """The directory that a file is in."""
+        return os.path.dirname(self.path(path))
+
     def read_text(self, path: str) -> str:
         """A small text file.
 
@@ -131,6 +136,30 @@ class Host:
             cache=documents,
             mirrors=settings.mirrors,
         )
+
+    def stop(self) -> None:
+        """Ends every program that is still running; afterwards none can be started."""
+        if "runner" in self.__dict__:
+            self.runner.stop()
+
+    def write_text(self, path: str, text: str) -> None:
+        """Writes a small file, whole or not at all.
+
+        Raises:
+            HostError: it cannot be written.
+        """
+        full = self.path(path)
+        temporary = f"{full}.{os.getpid()}.new"
+        try:
+            with open(temporary, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, full)
+        except OSError as error:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise HostError(
+                f"cannot write {full}: {error.strerror}", hint="Choose a place that you may write."
+            ) from error
 
     @cached_property
     def credentials(self) -> FileCredentials:

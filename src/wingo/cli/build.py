@@ -54,6 +54,10 @@ def run(args: argparse.Namespace, host: Host) -> int:
     from wingo.pipeline.build import build
 
     report = build(request, host)
+    if settings.metadata_file:
+        from wingo.pipeline.report import as_json
+
+        host.write_text(settings.metadata_file, as_json(report) + "\n")
     if args.json:
         from wingo.pipeline.report import as_json
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from wingo.pipeline.settings import SETTINGS, Kind, Settings, from_environment, from_flags, from_toml, merge
+from wingo.pipeline.settings import SETTINGS, Kind, Settings, anchored, from_environment, from_flags, from_toml, merge
 
 if TYPE_CHECKING:
     from wingo.host import Host
@@ -44,5 +44,5 @@ def settings_of(args: argparse.Namespace, host: Host, start: str = "") -> Settin
         RequestError: an unknown key or a wrong value, naming where it stands.
     """
     path = host.find_settings(start)
-    layers = [] if path is None else [from_toml(host.read_text(path), path)]
+    layers = [] if path is None else [anchored(from_toml(host.read_text(path), path), host.folder_of(path))]
     return merge(*layers, from_environment(host.environment), from_flags(vars(args)))

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from wingo.cli import exit_codes
-from wingo.errors import RequestError, WingoError
+from wingo.errors import HostError, RequestError, WingoError
 from wingo.version import VERSION
 
 if TYPE_CHECKING:
@@ -116,13 +116,26 @@ def main(argv: Sequence[str], host: Host | None = None) -> int:
             from wingo.host import this_host
 
             host = this_host(console)
-        return load_command(args.command).run(args, host)
+        try:
+            return load_command(args.command).run(args, host)
+        except OSError as error:
+            raise _from_system(error) from error
+        finally:
+            host.stop()
     except WingoError as error:
         console.error(error)
         return exit_codes.exit_code(error)
     except KeyboardInterrupt:
         console.interrupted()
         return exit_codes.INTERRUPTED
+
+
+def _from_system(error: OSError) -> WingoError:
+    """What the operating system refused and no room has translated: a full disk in an unexpected place, mostly."""
+    if isinstance(error, BrokenPipeError):
+        raise error
+    where = f"{error.filename}: " if error.filename else ""
+    return HostError(f"{where}{error.strerror or error}")
 
 
 def _unknown_command(name: str) -> RequestError:
@@ -134,5 +147,15 @@ def _unknown_command(name: str) -> RequestError:
 
 
 def entry() -> NoReturn:
-    """The console script."""
-    sys.exit(main(sys.argv[1:]))
+    """The console script: a stop from outside is the same as Ctrl-C, and a reader that went away is no error."""
+    import os
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = exit_codes.OK
+    sys.exit(code)

@@ -21,16 +21,16 @@ def in_parallel(function: Callable[[_Item], _Result], items: Sequence[_Item], jo
         The results, in the order of the items.
 
     Raises:
-        Exception: the first error in the items' order; what has not begun by then is not begun.
+        Exception: the first error in the items' order. What has not begun by then is not begun; what runs is not waited
+            for: whoever catches the error stops it (`Host.stop`).
     """
     if len(items) <= 1 or jobs <= 1:
         return [function(item) for item in items]
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(min(jobs, len(items))) as pool:
-        futures = [pool.submit(function, item) for item in items]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(min(jobs, len(items)))
+    futures = [pool.submit(function, item) for item in items]
+    try:
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -59,17 +59,23 @@ def rebase_reference(
         places: where things are read from and written to.
 
     Raises:
-        RequestError: an image does not say what its base was, or it would not be safe.
+        RequestError: no image says what its base was, or it would not be safe.
     """
     artifact = places.open(Place(PlaceKind.REGISTRY, reference=source)).read()
     images = [image for image in images_of(artifact) if _is_for_a_platform(image)]
     skipped = sum(1 for _ in images_of(artifact)) - len(images)
     notes = [f"{skipped} attached document(s) describe the old images and are left behind"] if skipped else []
-    named = [_base_name(image) for image in images]
-    found = _new_bases(images, named, bases, places)
-    moved = [_moved(image, name, base, places) for image, name, base in zip(images, named, found, strict=True)]
-    unchanged = [image.digest for image in moved] == [image.digest for image in images]
-    result: Image | Index = artifact if unchanged and not skipped else _same_shape(artifact, moved)
+    based = [image for image in images if _names_a_base(image)]
+    if not based:
+        raise _no_base(source, images)
+    # wingo's own static and scratch images, beside others in one index
+    baseless = [image for image in images if not _names_a_base(image)]
+    notes += [f"the image for {image.platform} names no base and stays as it is" for image in baseless]
+    named = [_base_name(image) for image in based]
+    found = _new_bases(based, named, bases, places)
+    moved = [_moved(image, name, base, places) for image, name, base in zip(based, named, found, strict=True)]
+    unchanged = [image.digest for image in moved] == [image.digest for image in based]
+    result: Image | Index = artifact if unchanged and not skipped else _same_shape(artifact, [*moved, *baseless])
     references = places.push(result, targets)
     return RebaseReport(
         digest=result.digest,
@@ -89,14 +95,26 @@ def _is_for_a_platform(image: Image) -> bool:
     )
 
 
-def _base_name(image: Image) -> Reference:
+def _base_annotations(image: Image) -> tuple[str, str]:
     annotations = {**(image.config.settings.labels or {}), **image.manifest.annotations}
-    name, digest = annotations.get(BASE_NAME, ""), annotations.get(BASE_DIGEST, "")
-    if not name or not digest:
-        raise RequestError(
-            f"the image for {image.platform} does not say what its base was",
-            hint=f"Its manifest needs the annotations {BASE_NAME} and {BASE_DIGEST}; wingo build writes them.",
-        )
+    return annotations.get(BASE_NAME, ""), annotations.get(BASE_DIGEST, "")
+
+
+def _names_a_base(image: Image) -> bool:
+    return all(_base_annotations(image))
+
+
+def _no_base(source: Reference, images: Sequence[Image]) -> RequestError:
+    if not images:
+        return RequestError(f"{source} has no image for any platform")
+    return RequestError(
+        f"the image for {images[0].platform} does not say what its base was",
+        hint=f"Its manifest needs the annotations {BASE_NAME} and {BASE_DIGEST}; wingo build writes them.",
+    )
+
+
+def _base_name(image: Image) -> Reference:
+    name, digest = _base_annotations(image)
     reference = parse_reference(name, default_tag="latest")
     return msgspec.structs.replace(reference, digest=parse_digest(digest))
 

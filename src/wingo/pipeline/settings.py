@@ -6,12 +6,14 @@ variable over wingo.toml. Maps are merged key by key in that order; anything els
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 import msgspec
 
 from wingo.errors import RequestError
+from wingo.oci.place import PlaceKind
 
 
 class Kind(Enum):
@@ -62,6 +64,7 @@ class Setting(msgspec.Struct, frozen=True):
         return "WINGO_" + self.field.upper()
 
 
+_LOCAL_PLACES = frozenset(kind.value for kind in PlaceKind if kind.value)
 _GO, _PLACE, _START, _CONTENT, _SHIP, _RUN = (
     "compiling",
     "platforms and bases",
@@ -179,6 +182,32 @@ def from_toml(text: str, origin: str) -> Layer:
     except tomllib.TOMLDecodeError as error:
         raise RequestError(f"{origin}: {error}") from error
     return _checked({name: _read_toml(name, value, origin) for name, value in document.items()}, origin)
+
+
+def anchored(values: Layer, folder: str) -> Layer:
+    """Settings of a file whose relative paths are seen from the file's directory, wherever wingo was started."""
+
+    def path(text: str) -> str:
+        return text if os.path.isabs(text) else os.path.join(folder, text)
+
+    changed = dict(values)
+    for name in ("ca-file", "metadata-file"):
+        if isinstance(value := values.get(name), str) and value:
+            changed[name] = path(value)
+    if isinstance(items := values.get("copy"), list):
+        changed["copy"] = [path(item) for item in items]
+    if isinstance(items := values.get("output"), list):
+        changed["output"] = [_anchored_place(item, path) for item in items]
+    if isinstance(table := values.get("files"), dict):
+        changed["files"] = {target: path(source) for target, source in table.items()}
+    if isinstance(table := values.get("base"), dict):
+        changed["base"] = {pattern: _anchored_place(base, path) for pattern, base in table.items()}
+    return changed
+
+
+def _anchored_place(text: str, path: Callable[[str], str]) -> str:
+    prefix, colon, rest = text.partition(":")
+    return f"{prefix}:{path(rest)}" if colon and prefix in _LOCAL_PLACES else text
 
 
 def from_environment(environment: Mapping[str, str]) -> Layer:
