@@ -181,12 +181,16 @@ class _Planner:
         return path
 
     def add(self, path: Components, request: LayerRequest) -> None:
-        for length in range(1, len(path)):
-            self.put(path[:length], None, request.source)
-        self.put(path, request, request.source)
-
-    def put(self, path: Components, request: LayerRequest | None, source: str) -> None:
         key = fold(path)
+        self.add_above(path, key, request.source)
+        self.put(path, key, request, request.source)
+
+    def add_above(self, path: Components, key: Components, source: str) -> None:
+        """The directories above a path: the importer wants each, before what is in it."""
+        for length in range(1, len(path)):
+            self.put(path[:length], key[:length], None, source)
+
+    def put(self, path: Components, key: Components, request: LayerRequest | None, source: str) -> None:
         if key not in self.nodes:
             self.nodes[key] = (path, request)
             self.first_source[key] = source
@@ -239,10 +243,8 @@ class _Planner:
 
     def check_tree(self) -> None:
         """What can only be seen when everything is in its place."""
-        for path, whiteout in self.removed.values():
-            # The importer wants the directories above every name.
-            for length in range(1, len(path)):
-                self.put(path[:length], None, whiteout.source)
+        for key, (path, whiteout) in self.removed.items():
+            self.add_above(path, key, whiteout.source)
         self.describe()
         for key, (path, request) in self.nodes.items():
             if isinstance(request, WindowsHardLink):
@@ -263,25 +265,21 @@ class _Planner:
 
     def describe(self) -> None:
         """Gives every node its descriptor: its own, or what its directory passes on."""
+        read_only = parse_sddl(READ_ONLY_DIRECTORY)
+        passed_on: dict[Components, SecurityDescriptor] = {}
         for key, (path, request) in sorted(self.nodes.items(), key=lambda item: len(item[0])):
-            parent = self.descriptors.get(key[:-1])
-            if parent is None or key[:-1] in _NOT_PASSED_ON:
-                parent = parse_sddl(READ_ONLY_DIRECTORY)
-            sddl = ""
-            if isinstance(request, WindowsFile):
-                sddl = request.attributes.file_sddl
-            elif isinstance(request, WindowsDirectory):
-                sddl = request.attributes.directory_sddl
-            if sddl:
-                self.descriptors[key] = self.said(sddl, path, request)
-            elif key in _BASE_DIRECTORIES and (request is None or isinstance(request, WindowsDirectory)):
-                self.descriptors[key] = parse_sddl(_BASE_DIRECTORIES[key])
+            sddl = _own_sddl(request)
+            if request is not None and sddl:
+                descriptor = self.said(sddl, path, request)
+            elif key in _BASE_DIRECTORIES and _is_directory(request):
+                descriptor = parse_sddl(_BASE_DIRECTORIES[key])
             else:
                 directory = _leads_to_directory(request) if isinstance(request, _Link) else _is_directory(request)
-                self.descriptors[key] = _inherited(parent, directory)
+                descriptor = _inherited(passed_on.get(key[:-1], read_only), directory)
+            self.descriptors[key] = descriptor
+            passed_on[key] = read_only if key in _NOT_PASSED_ON and not sddl else descriptor
 
-    def said(self, sddl: str, path: Components, request: LayerRequest | None) -> SecurityDescriptor:
-        assert request is not None
+    def said(self, sddl: str, path: Components, request: LayerRequest) -> SecurityDescriptor:
         try:
             check_complete(sddl)
         except RequestError as error:
@@ -416,6 +414,13 @@ def _is_of_base(key: Components) -> bool:
 
 def _is_directory(request: LayerRequest | None) -> bool:
     return request is None or isinstance(request, WindowsDirectory)
+
+
+def _own_sddl(request: LayerRequest | None) -> str:
+    """What a request says of the descriptor, or ""."""
+    if isinstance(request, WindowsFile):
+        return request.attributes.file_sddl
+    return request.attributes.directory_sddl if isinstance(request, WindowsDirectory) else ""
 
 
 def _leads_to_directory(link: _Link) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import itertools
+import tarfile
 
 import pytest
 
 from wingo.archive.entry import Content, Entry, EntryKind
+from wingo.archive.pack import pack
 from wingo.errors import RequestError
 from wingo.windows.layer import WindowsLayer, plan_layer
 from wingo.windows.requests import (
@@ -470,6 +472,42 @@ def test_two_requests_for_one_directory_are_merged(one: Attributes, two: Attribu
                 plan(*requests)
         else:
             assert plan(*requests).recipe == plan(directory("/d", attributes=both)).recipe
+
+
+def test_program_data_passes_on_only_what_somebody_says() -> None:
+    unsaid = plan(directory("/ProgramData"), file("/ProgramData/App/b"))
+    assert sddl_of(entry_of(unsaid, "Files/ProgramData")) != READ_ONLY_DIRECTORY
+    assert sddl_of(entry_of(unsaid, "Files/ProgramData/App")) == READ_ONLY_DIRECTORY
+    said = plan(directory("/ProgramData", attributes=DATA), file("/ProgramData/App/b"))
+    assert sddl_of(entry_of(said, "Files/ProgramData/App")) == DATA_DIRECTORY
+    assert sddl_of(entry_of(said, "Files/ProgramData/App/b")) == DATA_FILE
+
+
+def test_a_packed_layer_says_what_was_planned() -> None:
+    name = "/app/" + "ü" * 200 + ".txt"
+    content = Content(5, lambda: io.BytesIO(b"hello"), "a test")
+    layer = plan(
+        WindowsFile(path=name, content=content, source="file"),
+        symlink("/app/link", name),
+        junction("/app/junction", "/app"),
+        hard_link("/app/hard", name),
+        whiteout("/app/gone"),
+        hive("SYSTEM"),
+    )
+    buffer = io.BytesIO()
+    pack(layer.recipe, buffer, compression="none")
+    buffer.seek(0)
+    with tarfile.open(fileobj=buffer) as tar:
+        found = tar.getmembers()
+        file_member = next(member for member in found if member.isreg() and member.name.endswith(".txt"))
+        extracted = tar.extractfile(file_member)
+        assert extracted is not None
+        assert extracted.read() == b"hello"
+    assert [member.name for member in found] == names(layer)
+    types = {EntryKind.FILE: "0", EntryKind.HARDLINK: "1", EntryKind.SYMLINK: "2", EntryKind.DIRECTORY: "5"}
+    for member, entry in zip(found, layer.recipe.entries, strict=True):
+        assert (member.type.decode(), member.linkname, member.mtime) == (types[entry.kind], entry.link_target, 7)
+        assert member.pax_headers.items() >= dict(entry.pax).items()
 
 
 def test_describing_a_base_directory_anew_is_noted() -> None:
