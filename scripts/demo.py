@@ -18,22 +18,24 @@ import tarfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from wingo.testing.bases import microsoft_catalogue
 from wingo.testing.registry import RegistryServer
-from wingo.windows.security import decode_descriptor, format_sddl
+from wingo.windows.sddl import format_sddl
+from wingo.windows.security import decode_descriptor
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / ".tools" / "demo"
-LAYOUT = DEMO / "whoami"
-PROGRAM = "github.com/traefik/whoami@latest"
+LAYOUT = DEMO / "go-httpbin"
+PROGRAM = "github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin@latest"
 PLATFORMS = "ltsc2019,ltsc2022,ltsc2025,linux/amd64"
 MICROSOFT = "mcr.microsoft.com"
 SECONDS_TO_REACH = 5
+SHOWN = 12
 COLOURS = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -41,12 +43,12 @@ def main() -> int:
     """Runs the demo; the exit code is wingo's if it fails."""
     shutil.rmtree(DEMO, ignore_errors=True)
     DEMO.mkdir(parents=True)
-    title(f"wingo builds {PROGRAM.partition('@')[0]}")
-    with bases() as (arguments, registry):
+    title("wingo builds go-httpbin")
+    with bases() as (arguments, registry, next_month):
         command = ["wingo", "build", PROGRAM, "--platform", PLATFORMS, "--data-dir", "data", *arguments]
         command += ["--thin", "-o", f"oci:{LAYOUT.relative_to(ROOT)}:demo"]
         if registry:
-            command += ["--push", "-t", f"{registry}/demo/whoami:v1"]
+            command += ["--push", "-t", f"{registry}/demo/go-httpbin:v1"]
         status, first = run(command)
         if status != 0:
             return status
@@ -56,17 +58,24 @@ def main() -> int:
         if status != 0:
             return status
         say(f"\nThe first build took {first:.1f} s, this one {again:.2f} s: no input had changed, so no compiler ran.")
+        if registry:
+            title("A month later: new bases, the same program")
+            next_month()
+            status, moved = run(["wingo", "rebase", f"{registry}/demo/go-httpbin:v1", *arguments])
+            if status != 0:
+                return status
+            say(f"\nEvery Windows image stands on the new base, {moved:.2f} s later: nothing was compiled.")
         for note in closing_notes(synthetic=bool(registry)):
             say(note)
     return 0
 
 
 @contextmanager
-def bases() -> Iterator[tuple[list[str], str]]:
-    """Where bases come from: arguments for wingo, and the host of the demo's own registry, if it is needed."""
+def bases() -> Iterator[tuple[list[str], str, Callable[[], None]]]:
+    """Where bases come from: arguments for wingo; the demo's own registry, if it is needed, and its next month."""
     if reachable(MICROSOFT):
         say(f"Bases come from {MICROSOFT}: their manifests and configs only, a few KB.\n")
-        yield [], ""
+        yield [], "", lambda: None
         return
     say(
         bold(f"{MICROSOFT} cannot be reached from here.")
@@ -74,9 +83,13 @@ def bases() -> Iterator[tuple[list[str], str]]:
         "\nos.version each, one layer; but there is no Windows in them. `wingo build` never does that by itself.\n"
     )
     with RegistryServer() as server:
-        for name, artifact in microsoft_catalogue().items():
-            server.add(f"{server.host}/mcr/{name}", artifact)
-        yield ["--mirrors", f"{MICROSOFT}={server.host}/mcr"], server.host
+
+        def publish(month: int) -> None:
+            for name, artifact in microsoft_catalogue(month).items():
+                server.add(f"{server.host}/mcr/{name}", artifact)
+
+        publish(0)
+        yield ["--mirrors", f"{MICROSOFT}={server.host}/mcr"], server.host, lambda: publish(1)
 
 
 def reachable(host: str) -> bool:
@@ -153,19 +166,19 @@ def show_config(config: dict[str, Any]) -> None:
 
 
 def show_layer(path: Path) -> None:
-    """The entries of a layer, as another reader sees them; no more than two dozen."""
+    """The entries of a layer, as another reader sees them; no more than a dozen."""
     with tarfile.open(path) as tar:
         members = tar.getmembers()
-    for member in members[:24]:
+    for member in members[:SHOWN]:
         kind = "d" if member.isdir() else "l" if member.issym() or member.islnk() else "-"
         if "MSWINDOWS.fileattr" in member.pax_headers:
             raw = member.pax_headers.get("MSWINDOWS.rawsd", "")
-            access = format_sddl(decode_descriptor(base64.b64decode(raw))) if raw else "the base's, unchanged"
+            access = format_sddl(decode_descriptor(base64.b64decode(raw))) if raw else "none: the base's holds"
             say(f"{kind} {size(member.size):>9}  {member.name:<26} {dim(access)}")
         else:
             say(f"{kind} {size(member.size):>9}  {member.mode:04o} {member.uid}:{member.gid}  {member.name}")
-    if len(members) > 24:
-        say(f"  … and {len(members) - 24} more")
+    if len(members) > SHOWN:
+        say(f"  … and {len(members) - SHOWN} more")
 
 
 def closing_notes(*, synthetic: bool) -> list[str]:
