@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 MAX_RECORD_BYTES = 64 << 20
 """Bytes of one record; a build record lists every file of a program's packages."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+_RECORDS = "records" + os.sep
 _T = TypeVar("_T")
 
 
@@ -194,7 +195,7 @@ class Cache:
             kind: letters, digits, `_`, `.` and `-`, as `key`.
             key: the name.
         """
-        return self._bytes(os.path.join("records", kind), key)
+        return self._bytes(_RECORDS + kind, key)
 
     def keep_record(self, kind: str, key: str, data: bytes) -> None:
         """Keeps bytes under a name, in place of those that are there.
@@ -202,11 +203,11 @@ class Cache:
         Raises:
             HostError: they cannot be written.
         """
-        self._write_bytes(os.path.join("records", kind), key, data)
+        self._write_bytes(_RECORDS + kind, key, data)
 
     def forget_record(self, kind: str, key: str) -> bool:
         """Forgets what was kept; whether there was something."""
-        return self._remove(os.path.join("records", kind), key)
+        return self._remove(_RECORDS + kind, key)
 
     # The whole
 
@@ -217,8 +218,9 @@ class Cache:
     # Files
 
     def _file(self, folder: str, name: str) -> str:
-        if not _FILE_NAME.match(name) or not all(_FILE_NAME.match(part) for part in folder.split(os.sep)):
-            raise RequestError(f"{folder}/{name[:80]!r} cannot be a name in the cache")
+        for part in (folder.removeprefix(_RECORDS), name):
+            if not _FILE_NAME.match(part):
+                raise RequestError(f"{part[:80]!r} cannot be a name in the cache")
         return os.path.join(self.root, folder, name)
 
     def _names(self, folder: str) -> list[str]:

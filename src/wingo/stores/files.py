@@ -88,6 +88,7 @@ class FileTree:
                     self._unpack(image, folder, leave_out)
                 with open(os.path.join(temporary, MARKER), "wb") as marker:
                     marker.write(encode({"digest": artifact.digest, "tags": list(tags)}) + b"\n")
+                os.chmod(marker.name, 0o644)
                 os.chmod(temporary, 0o755)  # noqa: S103  (an output for whoever may reach it)
                 _replace(temporary, target)
         except BaseException:
