@@ -15,6 +15,9 @@ from wingo.windows.paths import parse_path, path_text, upcase, utf16_units
 MAX_COMMAND_LINE = 32_767
 """UTF-16 units of a command line, its final NUL included (CreateProcessW)."""
 
+SANDBOX = "%CONTAINER_SANDBOX_MOUNT_POINT%"
+"""Where a HostProcess container's image lies on the host; the runtime replaces it."""
+
 _QUOTED = re.compile(r'[ \t\n\v"]')
 _ACCOUNTS = {"CONTAINERUSER": "ContainerUser", "CONTAINERADMINISTRATOR": "ContainerAdministrator"}
 _USER_FORBIDDEN = re.compile(r'["/\[\]:;|=,+*?<>\x00-\x1f]')
@@ -111,14 +114,16 @@ def _next_argument(text: str, position: int) -> tuple[str, int]:
     return "".join(argument), position
 
 
-def plan_entrypoint(program: str, arguments: Sequence[str] = ()) -> tuple[str, ...]:
+def plan_entrypoint(program: str, arguments: Sequence[str] = (), *, host_process: bool = False) -> tuple[str, ...]:
     r"""The exec form of an entrypoint: the program's whole path in its one spelling, then its arguments.
 
-    With it `ArgsEscaped` must be false and the base's `Cmd` dropped (facts: containerd `pkg/oci/spec_opts.go`).
+    With it `ArgsEscaped` must be false and the base's `Cmd` dropped: otherwise containerd takes the first item for a
+    whole command line (`pkg/oci/spec_opts.go`).
 
     Args:
         program: a Windows path in any spelling, with `.exe`.
         arguments: passed as they are.
+        host_process: the image is for HostProcess containers, see `host_process_path`.
 
     Raises:
         RequestError: not a path in an image, no `.exe` (Windows adds none to a path), an argument with NUL, too long.
@@ -135,36 +140,52 @@ def plan_entrypoint(program: str, arguments: Sequence[str] = ()) -> tuple[str, .
             f"{program[:160]!r} has no .exe, and Windows does not add it to a path",
             hint=r"Name the program's file in full, for instance C:\app\server.exe.",
         )
-    entrypoint = (path_text(path), *arguments)
+    entrypoint = (host_process_path(program) if host_process else path_text(path), *arguments)
     command_line(entrypoint)
     return entrypoint
 
 
-def working_directory(text: str) -> str:
+def host_process_path(text: str) -> str:
+    r"""A path in an image as a HostProcess container finds it: below wherever the host puts the image.
+
+    In such a container `C:\` is the host's drive. The runtime replaces the variable in the command line, the working
+    directory and the values of the environment (hcsshim `internal/jobcontainers/jobcontainer.go`).
+
+    Raises:
+        RequestError: not a path in an image.
+    """
+    return "\\".join((SANDBOX, *parse_path(text)))
+
+
+def working_directory(text: str, *, host_process: bool = False) -> str:
     r"""A working directory in its one spelling, `C:\app`: the host's compute service takes no forward slashes.
 
     Raises:
         RequestError: not a directory in an image.
     """
-    return path_text(parse_path(text))
+    return host_process_path(text) if host_process else path_text(parse_path(text))
 
 
-def user_name(text: str) -> str:
+def user_name(text: str, *, host_process: bool = False) -> str:
     r"""An account in its one spelling: `ContainerUser`, `ContainerAdministrator`, `NAME` or `DOMAIN\NAME`.
 
     Raises:
-        RequestError: a number or `user:group` as on Linux, or a name that Windows does not allow.
+        RequestError: a number or `user:group` as on Linux, a name that Windows does not allow, or one of the containers'
+            own accounts for a HostProcess container, which runs as an account of the host.
     """
     name = text.strip()
-    if account := _ACCOUNTS.get(upcase(name)):
-        return account
     hint = "Use ContainerUser, which may change nothing but its data, or ContainerAdministrator."
+    if host_process:
+        hint = r"Use an account of the host, for instance NT AUTHORITY\SYSTEM or NT AUTHORITY\Local Service."
+    if account := _ACCOUNTS.get(upcase(name)):
+        if host_process:
+            raise RequestError(f"a HostProcess container has no account {account}", hint=hint)
+        return account
     if re.fullmatch(r"[0-9]+(?::[0-9]+)?|[^:\\]+:[^:\\]+|root", name):
         raise RequestError(f"the user {text[:80]!r} is one for Linux", hint=hint)
     domain, backslash, account_name = name.rpartition("\\")
     allowed = (
-        account_name
-        and len(account_name) <= _MAX_USER
+        len(account_name) <= _MAX_USER
         and len(domain) <= _MAX_DOMAIN
         and (domain or not backslash)
         and "\\" not in domain

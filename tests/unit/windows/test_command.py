@@ -7,6 +7,7 @@ import pytest
 from wingo.errors import RequestError
 from wingo.windows.command import (
     command_line,
+    host_process_path,
     plan_entrypoint,
     quote_argument,
     split_command_line,
@@ -108,9 +109,28 @@ def test_working_directories_have_backslashes() -> None:
         working_directory(r"E:\x")
 
 
+def test_a_host_process_finds_its_image_by_a_variable() -> None:
+    root = "%CONTAINER_SANDBOX_MOUNT_POINT%"
+    assert plan_entrypoint("/app/x.exe", ["C:\\y"], host_process=True) == (rf"{root}\app\x.exe", r"C:\y")
+    assert working_directory("/app/data", host_process=True) == host_process_path(r"C:\app\data") == rf"{root}\app\data"
+    assert host_process_path("/") == root
+    with pytest.raises(RequestError, match=r"no \.exe"):
+        plan_entrypoint("/app/x", host_process=True)
+
+
+def test_a_host_process_runs_as_an_account_of_the_host() -> None:
+    assert user_name(r"NT AUTHORITY\SYSTEM", host_process=True) == r"NT AUTHORITY\SYSTEM"
+    for account in ("ContainerUser", "containeradministrator"):
+        with pytest.raises(RequestError, match="HostProcess") as caught:
+            user_name(account, host_process=True)
+        assert "SYSTEM" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
+        ("x" * 104, "x" * 104),
+        ("d" * 255 + r"\x", "d" * 255 + r"\x"),
         ("containeruser", "ContainerUser"),
         ("ContainerAdministrator", "ContainerAdministrator"),
         (r"NT AUTHORITY\SYSTEM", r"NT AUTHORITY\SYSTEM"),

@@ -35,6 +35,7 @@ V2019, V2022, V22H2, V23H2, V2025, V25H2 = (f"10.0.{build}" for build in (17763,
         ("10.0.20348", V2022),
         ("10.0.20348.2849", "10.0.20348.2849"),
         ("10.0.20348.0", "10.0.20348.0"),
+        ("10.0.65535.65535", "10.0.65535.65535"),
     ],
 )
 def test_versions_are_read(text: str, written: str) -> None:
@@ -51,7 +52,7 @@ def test_versions_are_read(text: str, written: str) -> None:
         ("10.0", "ltsc2025"),
         ("10.0.20348.1.2", ""),
         ("10.0.x.1", ""),
-        ("10.0.70000", ""),
+        ("10.0.65536", ""),
         ("10.0.²", ""),
         ("-10.0.1", ""),
         ("", "ltsc2025"),
@@ -105,6 +106,13 @@ HOSTS = [
 def test_hosts_take_what_containerd_lets_them(host: str, image: str, takes: bool) -> None:
     assert matches(image, host) is takes
     assert matches(f"{image}.4000", f"{host}.7") is takes, "the revision decides nothing"
+
+
+def test_the_next_release_drops_the_one_before_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wingo.windows.osversion._STABLE", (20348, 26100, 30000))
+    for host, floor in ((20348, 20348), (26099, 20348), (26100, 20348), (29999, 20348), (30000, 26100), (31000, 26100)):
+        assert matches(f"10.0.{floor}", f"10.0.{host}")
+        assert not matches(f"10.0.{floor - 1}", f"10.0.{host}")
 
 
 def test_an_image_without_version_fits_every_host() -> None:
