@@ -196,14 +196,19 @@ class _Handler(BaseHTTPRequestHandler):
             body, start = fault.body, 0
         blob = held(body) if isinstance(body, bytes) else body
         left = blob.size - start
-        headers = {"Content-Length": str(left + fault.longer), **answer.headers, **fault.headers}
+        headers = {
+            "Content-Length": str(left + fault.longer),
+            "Date": self.date_time_string(),
+            **answer.headers,
+            **fault.headers,
+        }
         if fault.chunked:
             del headers["Content-Length"]
             headers["Transfer-Encoding"] = "chunked"
         if self._body_left:
             headers["Connection"] = "close"
             self.close_connection = True
-        self.send_response(answer.status)
+        self.send_response_only(answer.status)
         for name, value in headers.items():
             if name.lower() not in fault.without:
                 self.send_header(name, value)

@@ -223,6 +223,10 @@ class Connection:
         except (OSError, ValueError):
             return True
 
+    def let_go(self) -> None:
+        """Leaves the socket to somebody else, open."""
+        self._stream.close()
+
     def close(self) -> None:
         """Ends it."""
         try:
@@ -314,7 +318,7 @@ class Connection:
         if not line:
             raise Cut("the connection was closed without an answer", answered=False)
         version, _, rest = line.decode("latin-1").partition(" ")
-        code = rest[:3]
+        code = rest.partition(" ")[0].rstrip()
         if not version.startswith("HTTP/1.") or len(code) != 3 or not code.isdigit() or not line.endswith(b"\n"):
             raise NotHttp("the answer is not HTTP")
         return int(code), version

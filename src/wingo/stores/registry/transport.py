@@ -356,9 +356,13 @@ class Transport:
         if proxy.authorization:
             headers["Proxy-Authorization"] = proxy.authorization
         # A connection of its own, as its buffer must not swallow the first bytes of TLS (the server speaks second).
-        response = Connection(sock, buffer=0).exchange(
-            "CONNECT", headers["Host"], headers, None, timeout=self._patience.connect, done=lambda _keep: None
-        )
+        connection = Connection(sock, buffer=0)
+        try:
+            response = connection.exchange(
+                "CONNECT", headers["Host"], headers, None, timeout=self._patience.connect, done=lambda _keep: None
+            )
+        finally:
+            connection.let_go()
         if response.status == 407:
             raise RemoteError(
                 f"the proxy {proxy.url.authority} wants credentials",
