@@ -122,6 +122,8 @@ SETTINGS = (
 )
 """Every setting, in the order of the help."""
 
+_MAX_DIGITS = 9
+
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
@@ -179,8 +181,10 @@ def from_toml(text: str, origin: str) -> Layer:
 
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RequestError(f"{origin}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        # TOMLDecodeError is a ValueError, and so is a number with thousands of digits.
+        problem = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:300]
+        raise RequestError(f"{origin}: {problem}") from error
     return _checked({name: _read_toml(name, value, origin) for name, value in document.items()}, origin)
 
 
@@ -236,8 +240,7 @@ def from_flags(flags: Mapping[str, object]) -> Layer:
         if value is None or value is False:
             continue
         if isinstance(value, list):
-            separator = "," if setting.kind is Kind.WORDS else "\n"
-            value = _read_text(setting, separator.join(value), f"--{setting.name}")
+            value = _read_items(setting, value, f"--{setting.name}")
         elif isinstance(value, str):
             value = _read_text(setting, value, f"--{setting.name}")
         values[setting.name] = value
@@ -266,6 +269,9 @@ def _checked(values: Layer, origin: str) -> Layer:
         msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise RequestError(f"{origin}: {error}") from error
+    jobs = values.get("jobs")
+    if isinstance(jobs, int) and jobs < 0:
+        raise RequestError(f"{origin}: jobs must not be less than 0, which is as many as there are processors")
     return values
 
 
@@ -274,7 +280,7 @@ def _read_toml(name: str, value: object, origin: str) -> object:
     if setting is None:
         return value
     if setting.kind in (Kind.WORDS, Kind.LINES) and isinstance(value, str):
-        return [value]
+        return _read_items(setting, [value], origin)
     if setting.name == "base" and isinstance(value, str):
         return {"": value}
     if setting.name == "files" and isinstance(value, dict):
@@ -303,7 +309,7 @@ def _read_text(setting: Setting, text: str, origin: str) -> object:
     if kind is Kind.TEXT:
         return text
     if kind is Kind.NUMBER:
-        if not text.isascii() or not text.isdigit():
+        if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
             raise RequestError(f"{origin} must be a whole number, not {text[:80]!r}")
         return int(text)
     if kind is Kind.SWITCH:
@@ -311,12 +317,16 @@ def _read_text(setting: Setting, text: str, origin: str) -> object:
         if text.lower() not in known:
             raise RequestError(f"{origin} must be true or false, not {text[:80]!r}")
         return known[text.lower()]
-    if kind is Kind.WORDS:
-        return [word for part in text.split("\n") for word in _split_commas(part)]
-    lines = [line for line in text.split("\n") if line.strip()]
-    if kind is Kind.LINES:
-        return lines
-    return dict(_key_value(setting, line, origin) for line in lines)
+    return _read_items(setting, [line for line in text.split("\n") if line.strip()], origin)
+
+
+def _read_items(setting: Setting, items: list[str], origin: str) -> object:
+    """A list's items, each as it was written: in one flag, or in one line of a variable."""
+    if setting.kind is Kind.WORDS:
+        return [word for item in items for word in _split_commas(item)]
+    if setting.kind is Kind.MAP:
+        return dict(_key_value(setting, item, origin) for item in items)
+    return list(items)
 
 
 def _split_commas(text: str) -> list[str]:
