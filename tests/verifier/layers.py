@@ -17,6 +17,9 @@ _ABSOLUTE = re.compile(r"(\\\\\?\\|\\\?\?\\)?[A-Za-z]:\\")
 _TIME = re.compile(r"(-?\d+)(?:\.(\d{0,8}[1-9]))?")
 _DIRECTORY_BIT, _REPARSE_BIT = 0x10, 0x400
 _ROOTS = {"Files", "Hives"}
+# Directories of every base in which Windows itself lets users create what is theirs, and nobody else's.
+_SHARED_IN_BASES = {"FILES", "FILES/PROGRAMDATA"}
+_PROFILES = re.compile(r"(?i)Files/Users/(ContainerUser|Public)")
 
 Report = Callable[[str, str, str], None]
 
@@ -131,7 +134,7 @@ def _windows_name(entry: TarEntry, report: Report) -> None:
             report("reserved-name", entry.name, f"{part} is a device")
         if part not in {".", ".."} and part[-1] in ". ":
             report("trailing-dot-or-space", entry.name, f"{part!r}")
-    longest = max((_utf16(part) for part in parts), default=0)
+    longest = max((_utf16(part.removeprefix(".wh.")) for part in parts), default=0)
     if longest > 255 or _utf16(name) > 32767:
         report("name-too-long", entry.name[:60], f"{longest} UTF-16 units in a part, {_utf16(name)} in all")
 
@@ -261,14 +264,16 @@ def _descriptor(entry: TarEntry, writable: Sequence[str], report: Report) -> Non
     if any(name == path or name.startswith(path + "/") for path in writable):
         _data_directory(entry, descriptor, report)
         return
+    if _PROFILES.fullmatch(name):
+        return
     rights = security.granted(descriptor) & security.ANY_WRITE
-    if name == "Files":  # C:\ lets Users add; it must not let them replace what is below
+    if name.upper() in _SHARED_IN_BASES:  # users may add; they must not be able to replace what is below
         rights &= security.DELETE_CHILD | security.WRITE_DAC | security.WRITE_OWNER
     if rights:
         report("writable-by-users", entry.name, f"ordinary users get {rights:#x}")
     if entry.kind == "5":
         planted = security.inherited(descriptor, security.OBJECT_INHERIT) & security.ANY_WRITE
-        if planted and name != "Files":
+        if planted and name.upper() not in _SHARED_IN_BASES:
             report("writable-by-users", entry.name, f"ordinary users inherit {planted:#x} on files in it")
 
 
