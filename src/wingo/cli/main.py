@@ -103,7 +103,7 @@ def main(argv: Sequence[str], host: Host | None = None) -> int:
     from wingo.cli.render import Console
 
     name = argv[0] if argv else ""
-    console = Console.for_streams(argv)
+    console = Console.for_streams(argv) if host is None else host.console
     try:
         if name and not name.startswith("-") and name not in COMMANDS:
             raise _unknown_command(name)

@@ -103,7 +103,8 @@ def _find_up(directory: str, name: str) -> str | None:
 
 def _is_path(target: str) -> bool:
     first = target.replace("\\", "/").split("/", 1)[0] if os.name == "nt" else target.split("/", 1)[0]
-    return first in (".", "..") or os.path.isabs(target)
+    # A bare file name is no package, whatever the go command makes of it.
+    return first in (".", "..") or os.path.isabs(target) or target.endswith(".go")
 
 
 def _published(target: str, directory: str) -> tuple[str, str, bool]:

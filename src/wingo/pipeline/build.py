@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.errors import WingoError
+from wingo.errors import ContentError, WingoError
 from wingo.golang.builds import BuildRequest as GoRequest
 from wingo.golang.builds import Checked, Go
 from wingo.golang.command import GoFlags
@@ -70,31 +70,42 @@ def build(request: BuildRequest, host: Host) -> BuildReport:
     """
     started = time.monotonic()
     with Places(host, request.settings) as places:
-        key = memo_key(request)
-        memo = read_memo(places.cache, key)
-        beginning = begin(places.cache)
-        platforms = expand_platforms(request.settings.platform or DEFAULT_PLATFORMS)
-        choices = choose_bases(platforms, request.settings.base)
-        asked = _Asking([choice.place for choice in choices if choice.place is not None], places)
-        if memo is not None:
-            asked.begin()
-        go = Go(
-            find_toolchain(host.environment, host.runner, python_path=sys.path, directory=request.directory),
-            runner=host.runner,
-            environment=host.environment,
-            cache=f"{host.cache_directory}/go",
-        )
-        plan = BuildPlan(request, platforms, choices, go.check(_go_requests(go, request, platforms)))
-        report = None
-        unchanged = memo is not None and plan.fresh and plan.programs == memo.programs and content_unchanged(memo)
-        if memo is not None and unchanged and asked.digests() == memo.bases:
-            report = _ship_again(memo, request, places)
-        if report is None:
-            from wingo.pipeline.making import make
+        try:
+            report = _build(request, host, places)
+        except ContentError:
+            # What is damaged in the cache is thrown out when it is read: what it was is made or fetched again, once.
+            if not places.healed:
+                raise
+            report = _build(request, host, places)
+    timings = {**report.timings, "total": round(time.monotonic() - started, 3)}
+    return msgspec.structs.replace(report, timings=timings)
 
-            report = make(plan, go, asked.found, places, host, key, beginning)
-        timings = {**report.timings, "total": round(time.monotonic() - started, 3)}
-        return msgspec.structs.replace(report, timings=timings)
+
+def _build(request: BuildRequest, host: Host, places: Places) -> BuildReport:
+    key = memo_key(request)
+    memo = read_memo(places.cache, key)
+    beginning = begin(places.cache)
+    platforms = expand_platforms(request.settings.platform or DEFAULT_PLATFORMS)
+    choices = choose_bases(platforms, request.settings.base)
+    asked = _Asking([choice.place for choice in choices if choice.place is not None], places)
+    if memo is not None:
+        asked.begin()
+    go = Go(
+        find_toolchain(host.environment, host.runner, python_path=sys.path, directory=request.directory),
+        runner=host.runner,
+        environment=host.environment,
+        cache=f"{host.cache_directory}/go",
+    )
+    plan = BuildPlan(request, platforms, choices, go.check(_go_requests(go, request, platforms)))
+    report = None
+    unchanged = memo is not None and plan.fresh and plan.programs == memo.programs and content_unchanged(memo)
+    if memo is not None and unchanged and asked.digests() == memo.bases:
+        report = _ship_again(memo, request, places)
+    if report is None:
+        from wingo.pipeline.making import make
+
+        report = make(plan, go, asked.found, places, host, key, beginning)
+    return report
 
 
 def _go_requests(go: Go, request: BuildRequest, platforms: Sequence[Platform]) -> tuple[GoRequest, ...]:

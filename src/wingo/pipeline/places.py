@@ -43,13 +43,15 @@ class Places:
         client: reaches registries.
         jobs: how much is done at a time.
         offline: whether registries are left alone, and bases come from the cache.
+        healed: how many damaged things were thrown out of the cache so far.
     """
 
     def __init__(self, host: Host, settings: Settings) -> None:
         self._host = host
         self.jobs = settings.jobs or host.processors
         self.offline = settings.offline
-        self.cache = Cache(host.cache_directory, host.console.note)
+        self.healed = 0
+        self.cache = Cache(host.cache_directory, self._healed)
         self.client: RegistryClient = host.registry_client(settings, self.cache)
 
     def __enter__(self) -> Self:
@@ -57,6 +59,10 @@ class Places:
 
     def __exit__(self, *exc: object) -> None:
         self.client.close()
+
+    def _healed(self, note: str) -> None:
+        self.healed += 1
+        self._host.console.note(note)
 
     @property
     def progress(self) -> Progress:
@@ -265,14 +271,14 @@ def _cached(layer: Layer, cache: Cache) -> Layer:
 
 
 def artifact_in_cache(
-    cache: Cache, digest: str, open_elsewhere: Callable[[Descriptor], Opener], *, partial: bool = False
+    cache: Cache, digest: str, open_elsewhere: Callable[[Descriptor], Opener | None], *, partial: bool = False
 ) -> Image | Index | None:
     """An image or index that was made or read before; None when a document has gone.
 
     Args:
         cache: where its documents are.
         digest: of the image or index.
-        open_elsewhere: gives the opener of a layer that the cache lacks, a base's for instance.
+        open_elsewhere: gives the opener of a layer that the cache lacks, a base's for instance; None: nobody else has it.
         partial: take an index without the children whose documents are not here.
     """
     data = cache.document(parse_digest(digest))
@@ -289,7 +295,10 @@ def artifact_in_cache(
     def open_layer(descriptor: Descriptor) -> Opener:
         if cache.blobs.has(descriptor.digest, descriptor.size):
             return lambda: cache.open_layer(descriptor)
-        return open_elsewhere(descriptor)
+        opener = open_elsewhere(descriptor)
+        if opener is None:
+            raise _Gone
+        return opener
 
     def whole(descriptor: Descriptor) -> bool:
         return not partial or _is_here(cache, descriptor.digest)

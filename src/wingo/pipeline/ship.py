@@ -86,10 +86,14 @@ def _base_layers(artifact: Image | Index, report: ProgramReport) -> frozenset[Di
     )
 
 
-def _base_openers(report: ProgramReport, places: Places) -> Callable[[Descriptor], Opener]:
-    """How a base's layer is opened that the cache lacks: by asking the base's registry for it again."""
+def _base_openers(report: ProgramReport, places: Places) -> Callable[[Descriptor], Opener | None]:
+    """How a base's layer is opened that the cache lacks: by asking the base's registry for it again. Our own are made again."""
+    own = {digest for image in report.platforms for digest in image.layers}
 
-    def open_elsewhere(descriptor: Descriptor) -> Opener:
+    def open_elsewhere(descriptor: Descriptor) -> Opener | None:
+        if descriptor.digest in own:
+            return None
+
         def open_layer() -> BinaryIO:
             for image in report.platforms:
                 if not image.base:
