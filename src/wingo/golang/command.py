@@ -16,7 +16,7 @@ _VARIANTS = {
     "arm64": ("GOARM64", {"v8": "v8.0", "v9": "v9.0"}),
 }
 _HARMLESS = frozenset({"mod", "buildvcs", "tags", "trimpath", "ldflags", "gcflags", "asmflags", "race", "v", "x", "p",
-                       "modcacherw", "buildmode", "a", "work", "json", "msan", "asan", "cover", "covermode"})  # fmt: skip
+                       "modcacherw", "buildmode", "a", "msan", "asan", "cover", "covermode"})  # fmt: skip
 
 
 class GoFlags(msgspec.Struct, frozen=True):

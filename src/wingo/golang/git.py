@@ -268,10 +268,9 @@ def _origin(root: str) -> str:
 
 def web_address(remote: str) -> str:
     """A git remote as a web address without credentials; "" when it is no network address."""
-    matched = re.fullmatch(r"(?:https?|ssh|git)://(?:[^/@]*@)?([A-Za-z0-9.-]+)(?::[0-9]+)?/(.+)", remote)
+    matched = re.fullmatch(
+        r"(?:https?|ssh|git)://(?:[^/@]*@)?([A-Za-z0-9.-]+)(?::[0-9]+)?/([\w.~/+-]+)", remote, re.ASCII
+    )
     if matched is None:
-        matched = re.fullmatch(r"(?:[^/@:]+@)([A-Za-z0-9.-]+):(?!/)(.+)", remote)
-    if matched is None:
-        return ""
-    path = matched[2].split("?")[0].rstrip("/").removesuffix(".git")
-    return f"https://{matched[1]}/{path}"
+        matched = re.fullmatch(r"[\w.-]+@([A-Za-z0-9.-]+):(?!/)([\w.~/+-]+)", remote, re.ASCII)
+    return f"https://{matched[1]}/{matched[2].rstrip('/').removesuffix('.git')}" if matched else ""

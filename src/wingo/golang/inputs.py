@@ -220,6 +220,11 @@ class _Watcher:
                 self.add_file(os.path.join(folder, name), Role.RULE)
         for name in package.embed_files:
             self.add_file(os.path.join(folder, name), Role.DATA)
+            above = os.path.dirname(name)
+            while above:
+                # A go.mod in between would take the file out of the module.
+                self.add_file(os.path.join(folder, above, "go.mod"), Role.RULE)
+                above = os.path.dirname(above)
         for pattern in package.embed_patterns:
             self.add_embed(folder, pattern)
         if package.name == "main":
