@@ -32,7 +32,7 @@ from wingo.windows.security import (
 )
 
 _MAX_SDDL = 32_768
-_KINDS = {"A": 0, "D": 1}
+_KINDS = frozenset({"A", "D"})
 _OTHER_KINDS = frozenset({"OA", "OD", "AU", "AL", "OU", "OL", "ML", "XA", "XD", "ZA", "XU", "RA", "SP", "TL", "FL"})
 _FLAGS = {
     "OI": INHERITED_BY_FILES,

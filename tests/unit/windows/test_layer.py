@@ -551,3 +551,16 @@ def test_the_utility_vm_is_never_touched() -> None:
 def test_times_before_1970_are_refused() -> None:
     with pytest.raises(RequestError, match="1970"):
         plan_layer([], epoch=-1, created_by="test")
+    assert plan_layer([], epoch=0, created_by="test").recipe.epoch == 0
+
+
+def test_modes_are_sensible_for_readers_that_look_at_them() -> None:
+    layer = plan(file("/d/f"), symlink("/d/l", "f"), hard_link("/d/h", "/d/f"))
+    assert {entry.name: oct(entry.mode) for entry in layer.recipe.entries} == {
+        "Hives": "0o755",
+        "Files": "0o755",
+        "Files/d": "0o755",
+        "Files/d/f": "0o644",
+        "Files/d/l": "0o777",
+        "Files/d/h": "0o644",
+    }

@@ -23,6 +23,7 @@ from wingo.windows.security import (
     allowed_rights,
     decode_descriptor,
     encode_descriptor,
+    file_rights,
     inherited,
     may_be_changed_by,
 )
@@ -268,3 +269,49 @@ def test_descriptors_are_inherited_as_on_ntfs(parent: str, directory: str, file:
 def test_nothing_is_inherited_from_a_directory_without_a_list() -> None:
     with pytest.raises(ValueError, match="access list"):
         inherited(parse_sddl("O:BUG:BU"), directory=True)
+
+
+@pytest.mark.parametrize(("sddl", "control"), [("D:", 0x8004), ("D:P", 0x9004), ("D:AR", 0x8104), ("D:AI", 0x8404)])
+def test_control_bits_are_those_of_windows(sddl: str, control: int) -> None:
+    assert struct.unpack_from("<H", sddl_bytes(sddl), 2) == (control,)
+
+
+@pytest.mark.parametrize(
+    ("generic", "rights"),
+    [(0x10000000, 0x1F01FF), (0x20000000, 0x1200A0), (0x40000000, 0x120116), (0x80000000, 0x120089), (0x7, 0x7)],
+)
+def test_generic_rights_mean_the_rights_of_files(generic: int, rights: int) -> None:
+    assert file_rights(generic) == rights
+    assert file_rights(generic | 0x40) == rights | 0x40
+
+
+def test_rights_are_those_of_winnt_h() -> None:
+    # MS-DTYP 2.5.1.1, "rights", in the order of their bits.
+    bits = ["CC", "DC", "LC", "SW", "RP", "WP", "DT", "LO", "CR", *[""] * 7, "SD", "RC", "WD", "WO"]
+    bits += [*[""] * 8, "GA", "GX", "GW", "GR"]
+    for position, name in enumerate(bits):
+        if name:
+            access = parse_sddl(f"D:(A;;{name};;;BA)").access
+            assert access is not None
+            assert access.entries[0].mask == 1 << position, name
+
+
+@pytest.mark.parametrize(
+    ("alias", "sid"),
+    [
+        ("BA", "S-1-5-32-544"), ("BU", "S-1-5-32-545"), ("BG", "S-1-5-32-546"), ("PU", "S-1-5-32-547"),
+        ("WD", "S-1-1-0"), ("CO", "S-1-3-0"), ("CG", "S-1-3-1"), ("OW", "S-1-3-4"), ("NU", "S-1-5-2"),
+        ("IU", "S-1-5-4"), ("SU", "S-1-5-6"), ("AN", "S-1-5-7"), ("ED", "S-1-5-9"), ("PS", "S-1-5-10"),
+        ("AU", "S-1-5-11"), ("RC", "S-1-5-12"), ("SY", "S-1-5-18"), ("LS", "S-1-5-19"), ("NS", "S-1-5-20"),
+        ("WR", "S-1-5-33"), ("AC", "S-1-15-2-1"), ("RU", "S-1-5-32-554"), ("RD", "S-1-5-32-555"),
+        ("NO", "S-1-5-32-556"), ("MU", "S-1-5-32-558"), ("LU", "S-1-5-32-559"), ("IS", "S-1-5-32-568"),
+        ("CY", "S-1-5-32-569"), ("ER", "S-1-5-32-573"), ("CD", "S-1-5-32-574"), ("RA", "S-1-5-32-575"),
+        ("ES", "S-1-5-32-576"), ("MS", "S-1-5-32-577"), ("HA", "S-1-5-32-578"), ("AA", "S-1-5-32-579"),
+        ("RM", "S-1-5-32-580"), ("AO", "S-1-5-32-548"), ("SO", "S-1-5-32-549"), ("PO", "S-1-5-32-550"),
+        ("BO", "S-1-5-32-551"), ("RE", "S-1-5-32-552"),
+    ],
+)  # fmt: skip
+def test_aliases_are_the_well_known_sids(alias: str, sid: str) -> None:
+    # MS-DTYP 2.4.2.4, "Well-Known SID Structures".
+    assert parse_sddl(f"O:{alias}").owner == sid
+    assert format_sddl(parse_sddl(f"O:{sid}")) == f"O:{alias}"
