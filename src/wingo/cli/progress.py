@@ -7,25 +7,33 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
-from wingo.image.progress import NO_PROGRESS
+from wingo.image.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
     from wingo.cli.render import Console
-    from wingo.image.progress import Progress, Task
+    from wingo.image.progress import Task
 
 _PATIENCE = 1.0
 """Seconds that a thing may take before it is worth a line."""
 
 
-def progress_on(console: Console, stream: TextIO) -> Progress:
+class Drawing(Progress, Protocol):
+    """A progress that shares its stream with the console's messages."""
+
+    def above(self, text: str) -> bool:
+        """Writes a message above what is drawn; False: nothing is drawn, the console may write it itself."""
+
+    def close(self) -> None:
+        """Ends the drawing, whatever is still under way."""
+
+
+def progress_on(console: Console, stream: TextIO) -> Drawing:
     """The progress that suits the stream."""
-    if console.quiet:
-        return NO_PROGRESS
-    return _Bars(console, stream) if console.colour else _Lines(console)
+    return _Bars(console, stream) if console.colour and not console.quiet else _Lines(console)
 
 
 class _LineTask:
@@ -66,6 +74,12 @@ class _Lines:
     def say(self, text: str) -> None:
         self._console.say(text)
 
+    def above(self, text: str) -> bool:  # noqa: ARG002  (the protocol's)
+        return False
+
+    def close(self) -> None:
+        pass
+
 
 class _BarTask:
     def __init__(self, owner: _Bars, what: str, total: int | None) -> None:
@@ -90,10 +104,13 @@ class _Bars:
         self._lock = threading.Lock()
         self._rich: RichProgress | None = None
         self._painter: threading.Thread | None = None
+        self._closed = False
 
     def start(self, what: str, total: int | None = None) -> Task:
         task = _BarTask(self, what, total)
         with self._lock:
+            if self._closed:
+                return task
             self._tasks.append(task)
             if self._painter is None:
                 self._painter = threading.Thread(target=self._paint, daemon=True)
@@ -101,11 +118,22 @@ class _Bars:
         return task
 
     def note(self, text: str) -> None:
+        self._console.note(text)
+
+    def above(self, text: str) -> bool:
         with self._lock:
-            if self._rich is not None:
-                self._rich.console.print(f"note: {text}", markup=False, highlight=False)
-            else:
-                self._console.note(text)
+            if self._rich is None:
+                return False
+            from rich.text import Text
+
+            self._rich.console.print(Text.from_ansi(text), soft_wrap=True)
+            return True
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._tasks.clear()
+            self._stop()
 
     def finish(self, task: _BarTask, note: str) -> None:
         passed = time.monotonic() - task.begun
@@ -135,6 +163,8 @@ class _Bars:
                     self._draw(task)
 
     def _begin(self) -> None:
+        import atexit
+
         from rich.console import Console as RichConsole
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -147,6 +177,8 @@ class _Bars:
             transient=True,
         )
         self._rich.start()
+        # The cursor is hidden from now on: however wingo ends, it is to come back.
+        atexit.register(self.close)
 
     def _draw(self, task: _BarTask) -> None:
         assert self._rich is not None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from wingo.errors import WingoError
 
 if TYPE_CHECKING:
+    from wingo.cli.progress import Drawing
     from wingo.image.progress import Progress
 
 _RED, _YELLOW, _GREEN, _DIM, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
@@ -28,6 +29,7 @@ class Console:
         self._err = err
         self.quiet = quiet
         self.colour = colour
+        self._drawing: dict[str, Drawing] = {}
 
     @classmethod
     def for_streams(cls, argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Console:
@@ -53,12 +55,14 @@ class Console:
 
     def error(self, error: WingoError) -> None:
         """Tells what went wrong, and how to mend it."""
+        self._end_progress()
         self._write(f"{self.paint('error:', _RED)} {_printable(str(error))}")
         if error.hint:
             self._write(f"{self.paint('hint:', _YELLOW)} {_printable(error.hint)}")
 
     def interrupted(self) -> None:
         """Tells that Ctrl-C was heard."""
+        self._end_progress()
         self._write(f"{self.paint('interrupted:', _RED)} nothing half-made was left behind; run it again to go on")
 
     def paint(self, text: str, colour: str) -> str:
@@ -80,11 +84,20 @@ class Console:
     @property
     def progress(self) -> Progress:
         """Draws long actions: bars on a terminal, lines elsewhere, nothing when quiet."""
-        from wingo.cli.progress import progress_on
+        if not self._drawing:
+            from wingo.cli.progress import progress_on
 
-        return progress_on(self, self._err)
+            # Of two threads that come here at once, both get the first one's: two would draw over each other.
+            self._drawing.setdefault("", progress_on(self, self._err))
+        return self._drawing[""]
+
+    def _end_progress(self) -> None:
+        for drawing in self._drawing.values():
+            drawing.close()
 
     def _write(self, text: str) -> None:
+        if any(drawing.above(text) for drawing in self._drawing.values()):
+            return
         self._err.write(text + "\n")
         self._err.flush()
 
