@@ -8,7 +8,10 @@ import io
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.verifier.layers import windows_findings
+from tests.verifier.streams import read_layer
 from wingo.archive.entry import Content, EntryKind
+from wingo.archive.pack import pack
 from wingo.errors import Malformed, RequestError
 from wingo.windows.command import command_line, quote_argument, split_command_line
 from wingo.windows.environment import SYSTEM_PATH, keeps_system, merge_environment, path_of
@@ -296,6 +299,27 @@ def test_every_accepted_layer_is_one_that_the_importer_takes(requests: list[Laye
         if parts[0] == "Files" and parts[1:]
     }
     assert wanted <= there
+
+
+def of_this_layer_alone(request: LayerRequest) -> bool:
+    """Whether a request gives nothing to the service's account and needs nothing of the base."""
+    if isinstance(request, WindowsHardLink):
+        return not request.in_base
+    return not isinstance(request, WindowsFile | WindowsDirectory) or not request.attributes.access.startswith("data")
+
+
+@given(st.lists(REQUESTS.filter(of_this_layer_alone), max_size=8))
+def test_every_accepted_layer_passes_the_independent_verifier(requests: list[LayerRequest]) -> None:
+    accepted: list[LayerRequest] = []
+    for request in requests:
+        if isinstance(plan([*accepted, request]), WindowsLayer):
+            accepted.append(request)
+    layer = plan(accepted)
+    assert isinstance(layer, WindowsLayer)
+    packed = io.BytesIO()
+    pack(layer.recipe, packed)
+    packed.seek(0)
+    assert windows_findings(read_layer(packed).entries, "layer", epoch=layer.recipe.epoch) == []
 
 
 def assert_importable(layer: WindowsLayer) -> None:
