@@ -186,13 +186,10 @@ def _section(session: Session, name: str) -> None:
             session.builds(program, builds.THREE, COLD, 1)
     elif name == "packing":
         executable = session.scratch / "executable"
-        whoami = ROOT / "tests/data/programs/whoami"
+        program = programs.small(session.scratch)
         environment = {"CGO_ENABLED": "0", "GOOS": "windows", "GOARCH": "amd64"}
-        run(
-            Command(
-                ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(executable), "."], str(whoami), environment
-            )
-        )
+        argv = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(executable), *program.targets]
+        run(Command(argv, str(program.directory), environment))
         for size in (10 * _MB, _GB) if session.quick else (10 * _MB, _GB, 8 * _GB):
             rounds = 5 if size < _GB else session.rounds(3, 1) if size == _GB else 1
             session.packing(size, rounds, executable)

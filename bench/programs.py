@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bench.runs import Command, run
 
-ROOT = Path(__file__).resolve().parents[1]
+_HTTPBIN = ("github.com/mccutchen/go-httpbin/v2", "v2.15.0")
 _CADDY = ("github.com/caddyserver/caddy/v2", "v2.11.9")
 _FIVE = ("gateway", "orders", "prices", "reports", "stock")
 
@@ -34,22 +34,14 @@ _MARK = "\nvar benchEdit string\n"
 
 
 def small(scratch: Path) -> Program:
-    """traefik/whoami: HTTP, WebSocket and gRPC; an executable of 12 MB."""
-    directory = scratch / "whoami"
-    shutil.copytree(ROOT / "tests/data/programs/whoami", directory)
-    return _ready(Program("whoami", directory, (".",), directory / "app.go"))
+    """mccutchen/go-httpbin: net/http; an executable of 8 MB."""
+    directory = _downloaded(_HTTPBIN, scratch / "httpbin")
+    return _ready(Program("go-httpbin", directory, ("./cmd/go-httpbin",), directory / "cmd/go-httpbin/main.go"))
 
 
 def large(scratch: Path) -> Program:
     """caddyserver/caddy: an executable of 59 MB."""
-    holder = scratch / "download"
-    holder.mkdir()
-    run(Command(["go", "mod", "init", "bench.example/download"], str(holder), {}))
-    answer = run(Command(["go", "mod", "download", "-json", "@".join(_CADDY)], str(holder), {}))
-    directory = scratch / "caddy"
-    shutil.copytree(json.loads(answer)["Dir"], directory)
-    for path in [directory, *directory.rglob("*")]:
-        path.chmod(path.stat().st_mode | 0o200)
+    directory = _downloaded(_CADDY, scratch / "caddy")
     return _ready(Program("caddy", directory, ("./cmd/caddy",), directory / "cmd/caddy/main.go"))
 
 
@@ -57,17 +49,26 @@ def five(scratch: Path) -> Program:
     """Five services of one module: a shared package, net/http, gRPC."""
     directory = scratch / "shop"
     (directory / "shared").mkdir(parents=True)
-    whoami = ROOT / "tests/data/programs/whoami"
-    module = (whoami / "go.mod").read_text().replace("github.com/traefik/whoami", "bench.example/shop")
-    (directory / "go.mod").write_text(module)
-    shutil.copy(whoami / "go.sum", directory)
-    shutil.copytree(whoami / "grpc", directory / "grpc")
+    (directory / "go.mod").write_text(_MODULE)
     (directory / "shared/shared.go").write_text(_SHARED)
     for name in _FIVE:
         (directory / "cmd" / name).mkdir(parents=True)
         (directory / "cmd" / name / "main.go").write_text(_SERVICE.replace("NAME", name))
+    run(Command(["go", "mod", "tidy"], str(directory), {}))
     targets = tuple(f"./cmd/{name}" for name in _FIVE)
     return _ready(Program("five services", directory, targets, directory / "shared/shared.go"))
+
+
+def _downloaded(module: tuple[str, str], directory: Path) -> Path:
+    """A copy of a published module that may be changed."""
+    holder = directory.with_name(directory.name + "-download")
+    holder.mkdir()
+    run(Command(["go", "mod", "init", "bench.example/download"], str(holder), {}))
+    answer = run(Command(["go", "mod", "download", "-json", "@".join(module)], str(holder), {}))
+    shutil.copytree(json.loads(answer)["Dir"], directory)
+    for path in [directory, *directory.rglob("*")]:
+        path.chmod(path.stat().st_mode | 0o200)
+    return directory
 
 
 def _ready(program: Program) -> Program:
@@ -83,6 +84,17 @@ def _ready(program: Program) -> Program:
     return program
 
 
+_MODULE = """\
+module bench.example/shop
+
+go 1.25
+
+require (
+	github.com/gorilla/websocket v1.5.3
+	google.golang.org/grpc v1.79.3
+)
+"""
+
 _SHARED = """\
 // Package shared is what all services have.
 package shared
@@ -96,6 +108,8 @@ import (
 
 	"github.com/gorilla/websocket"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // Answer is what every service says.
@@ -122,7 +136,9 @@ func Server(name string) (*http.Server, *grpc.Server) {
 			connection.Close()
 		}
 	})
-	return &http.Server{Addr: ":8080", Handler: mux, ReadHeaderTimeout: time.Second}, grpc.NewServer()
+	rpc := grpc.NewServer()
+	grpc_health_v1.RegisterHealthServer(rpc, health.NewServer())
+	return &http.Server{Addr: ":8080", Handler: mux, ReadHeaderTimeout: time.Second}, rpc
 }
 """
 
@@ -133,17 +149,12 @@ package main
 import (
 	"log"
 
-	"bench.example/shop/grpc"
 	"bench.example/shop/shared"
 )
 
-type whoami struct {
-	grpc.UnimplementedWhoamiServer
-}
-
 func main() {
 	web, rpc := shared.Server("NAME")
-	grpc.RegisterWhoamiServer(rpc, whoami{})
+	defer rpc.Stop()
 	log.Fatal(web.ListenAndServe())
 }
 """
