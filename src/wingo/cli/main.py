@@ -61,10 +61,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse with wingo's way of saying an error."""
 
     def error(self, message: str) -> NoReturn:
-        name = self.prog
-        if message.startswith("unrecognized arguments: "):
-            message = f"{name} does not know {message.partition(': ')[2]}"
-        raise RequestError(message, hint=f"Run '{name} --help' to see what it takes.")
+        raise RequestError(message, hint=f"Run '{self.prog} --help' to see what it takes.")
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
@@ -108,7 +105,9 @@ def main(argv: Sequence[str], host: Host | None = None) -> int:
         if name and not name.startswith("-") and name not in COMMANDS:
             raise _unknown_command(name)
         parser = build_parser(only=name if name in COMMANDS else "")
-        args = parser.parse_args(argv)
+        args, unknown = parser.parse_known_args(argv)
+        if unknown:
+            raise _unknown_argument(parser, name, unknown[0])
         if not args.command:
             parser.print_help()
             return exit_codes.OK
@@ -141,9 +140,26 @@ def _from_system(error: OSError) -> WingoError:
 def _unknown_command(name: str) -> RequestError:
     from difflib import get_close_matches
 
-    near = get_close_matches(name, COMMANDS, n=1)
+    near = get_close_matches(name.lower(), COMMANDS, n=1)
     hint = f"Did you mean 'wingo {near[0]}'?" if near else "Run 'wingo --help' to see the commands."
     return RequestError(f"there is no command {name!r}", hint=hint)
+
+
+def _unknown_argument(parser: argparse.ArgumentParser, command: str, argument: str) -> RequestError:
+    from difflib import get_close_matches
+
+    if command not in COMMANDS:
+        return RequestError(f"wingo does not know {argument!r}", hint="Write flags after the command: wingo COMMAND …")
+    name = f"wingo {command}"
+    hint = f"Run '{name} --help' to see what it takes."
+    flag = argument.partition("=")[0]
+    if not flag.startswith("-"):
+        hint = f"{hint} What has no flag stands together, before or after the flags."
+    else:
+        commands = next(item for item in parser._actions if isinstance(item, argparse._SubParsersAction))  # noqa: SLF001
+        near = get_close_matches(flag, commands.choices[command]._option_string_actions, n=1)  # noqa: SLF001
+        hint = f"Did you mean {near[0]}?" if near else hint
+    return RequestError(f"{name} does not know {argument!r}", hint=hint)
 
 
 def entry() -> NoReturn:
