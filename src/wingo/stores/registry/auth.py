@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from wingo.stores.registry.url import Url
 
 _MAX_TOKEN_BYTES = 1 << 20
+_MAX_CHALLENGE = 16 << 10
 _CLIENT = "wingo"
 _DEFAULT_LIFE = 60.0
 _MARGIN = 10.0
-_SCHEME = re.compile(r"\s*,?\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:\s+|$)")
+_SCHEME = re.compile(r"\s*,?\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:\s+|(?=,)|$)")
 _PARAMETER = re.compile(r"\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]*))")
 
 
@@ -54,6 +55,7 @@ class _Token(msgspec.Struct, frozen=True):
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
     """Reads a WWW-Authenticate header, joined ones included (RFC 9110, 11.6.1); what is broken ends the list."""
     challenges = []
+    header = header[:_MAX_CHALLENGE]
     at = 0
     while match := _SCHEME.match(header, at):
         at = match.end()

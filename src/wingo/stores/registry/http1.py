@@ -180,7 +180,8 @@ class Response:
             return
         if not self._chunked and self._left is not None and self._left <= _DRAIN:
             try:
-                self.read(self._left)
+                while self._left and self._done is not None:
+                    self.read(self._left)
             except (OSError, NotHttp):
                 return
         else:
@@ -194,8 +195,11 @@ class Response:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._finish(keep=False)  # whoever is interrupted does not want to wait for the rest
 
 
 class Connection:

@@ -177,6 +177,8 @@ class Upload:
                     raise
                 self._repository.registry.transport.rest(failures)
                 session, reached = self._status(session)
+                if not reached:
+                    raise  # "0-0" is none or one byte: a new session is sure
                 if reached > start:
                     failures = 0
                 start = reached

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Self
 
 import pytest
 
@@ -71,13 +72,8 @@ class RawServer:
         self._socket.close()
         self._thread.join(5)
 
-    def __enter__(self) -> RawServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-@pytest.fixture
-def raw() -> Iterator[type[RawServer]]:
-    yield RawServer

@@ -103,7 +103,7 @@ def test_what_is_not_http_is_a_clear_error(answer: bytes) -> None:
 def test_a_head_that_is_cut(answer: bytes) -> None:
     with pytest.raises(RemoteError) as caught:
         _get(answer)
-    if answer not in (b"HTTP/1.1 200 OK",):
+    if answer != b"HTTP/1.1 200 OK":
         assert caught.value.temporary
 
 

@@ -227,7 +227,7 @@ def test_an_unknown_host(transport: Transport, monkeypatch: pytest.MonkeyPatch) 
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr("wingo.stores.registry.transport.socket.create_connection", fail)
-    with pytest.raises(RemoteError, match="the host registry.invalid is not known"):
+    with pytest.raises(RemoteError, match=r"the host registry\.invalid is not known"):
         _ask(transport, parse_url("http://registry.invalid/v2/"))
 
 
@@ -323,7 +323,7 @@ def test_a_proxy_that_refuses() -> None:
         proxies = Proxies(https=Proxy(parse_url(f"http://{proxy.host}")))
         with (
             make_transport(proxies=proxies) as transport,
-            pytest.raises(RemoteError, match="does not connect to registry.example"),
+            pytest.raises(RemoteError, match=r"does not connect to registry\.example"),
         ):
             _ask(transport, parse_url("https://registry.example/v2/"))
 
@@ -417,9 +417,12 @@ def test_an_insecure_host_without_tls_is_found_out_once(
 
 
 def test_a_ca_file_that_is_missing() -> None:
-    with make_transport(tls=TlsOptions(ca_files=("/nonexistent/ca.crt",))) as transport, RawServer(b"") as server:
-        with pytest.raises(HostError, match="cannot use the CA certificate /nonexistent/ca.crt"):
-            _ask(transport, parse_url(f"https://{server.host}/"))
+    with (
+        make_transport(tls=TlsOptions(ca_files=("/nonexistent/ca.crt",))) as transport,
+        RawServer(b"") as server,
+        pytest.raises(HostError, match=r"cannot use the CA certificate /nonexistent/ca\.crt"),
+    ):
+        _ask(transport, parse_url(f"https://{server.host}/"))
 
 
 def test_plain_http_where_tls_was_expected(server: RegistryServer, transport: Transport) -> None:
