@@ -89,7 +89,8 @@ class Compilation:
             binaries = self._compile(mains, zones)
             listing = lister.result()
         notes = self._notes(mains, zones)
-        if listing is None:
+        listed = {package.import_path for package in listing.packages} if listing is not None else set()
+        if listing is None or not listed.issuperset(main.import_path for main in mains):
             return Built(binaries, notes, "go list could not say what it depends on")
         try:
             watch = watch_list(request.targets, request.flags, listing, stamped=self.go.stamps(request))

@@ -13,8 +13,11 @@ _CHATTER = re.compile(r"go: (?:downloading|finding|extracting|found|added|upgrad
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _EXCLUDED = re.compile(r"build constraints exclude all Go files in (.+?)$", re.MULTILINE)
 _PACKAGE_LINE = re.compile(r"^# (\S+)", re.MULTILINE)
+_FETCHING = re.compile(
+    r"^go: |^module |\b(?:Get|Head) \"https?://|\breading (?:https?|file)://|\bgit (?:ls-remote|fetch)\b"
+)
 _NETWORK = re.compile(
-    r"dial tcp|no such host|i/o timeout|TLS handshake|connection re(?:fused|set)|proxyconnect|unexpected EOF"
+    r"dial tcp|no such host|i/o timeout|TLS handshake|connection re(?:fused|set)|proxyconnect|: (?:unexpected )?EOF$"
     r"|Client\.Timeout|server misbehaving|50[0-9] (?:Internal|Bad|Service|Gateway)|429 Too Many"
 )
 _MISSING = re.compile(
@@ -69,7 +72,7 @@ def go_failed(
         hint = _cgo_hint(text, directories)
         if hint:
             return RequestError(f"the program needs cgo, and cgo is off\n{text}", hint=hint)
-    if _NETWORK.search(text):
+    if any(_FETCHING.search(line) and _NETWORK.search(line) for line in text.splitlines()):
         return RemoteError(
             f"go could not fetch modules\n{text}",
             hint="Check the network and GOPROXY; for private modules set GOPRIVATE.",

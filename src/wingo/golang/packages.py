@@ -94,9 +94,11 @@ def read_packages(stdout: bytes) -> list[Package]:
     if len(stdout) > _MAX_OUTPUT_BYTES:
         raise ToolFailed(("go", "list"), 0, f"printed {len(stdout)} bytes")
     # Objects end with a line that is "}" alone; inside, go indents with tabs.
-    parts = stdout.replace(b"\r\n", b"\n").split(b"\n}\n")
+    *parts, rest = stdout.replace(b"\r\n", b"\n").split(b"\n}\n")
+    if rest.strip():
+        raise ToolFailed(("go", "list"), 0, "printed half a package")
     try:
-        return [_decode(part + b"\n}") for part in parts if part.strip()]
+        return [_decode(part + b"\n}") for part in parts]
     except msgspec.DecodeError as error:
         raise ToolFailed(("go", "list"), 0, f"printed something unexpected: {error}") from error
 
