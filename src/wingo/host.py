@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wingo.stores.registry.credentials import Credentials, FileCredentials
     from wingo.stores.registry.read import DocumentCache
 
-_SETTINGS_FILE = "wingo.toml"
+SETTINGS_FILE = "wingo.toml"
 _MAX_SETTINGS_BYTES = 1 << 20
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 _MAX_CREDENTIALS_BYTES = 4 << 20
@@ -64,15 +64,15 @@ class Host:
         """Whether a path that a user wrote is a directory."""
         return os.path.isdir(self.path(text))
 
-    def find_settings(self, start: str = "") -> str | None:
+    def find_settings(self, start: str = "", name: str = SETTINGS_FILE) -> str | None:
         """The nearest wingo.toml at or above a directory, but not above the module or repository that it is in."""
         folder = self.path(start or ".")
         while True:
-            candidate = os.path.join(folder, _SETTINGS_FILE)
+            candidate = os.path.join(folder, name)
             if os.path.isfile(candidate):
                 return candidate
             parent = os.path.dirname(folder)
-            if parent == folder or any(os.path.exists(os.path.join(folder, name)) for name in ("go.mod", ".git")):
+            if parent == folder or any(os.path.exists(os.path.join(folder, top)) for top in ("go.mod", ".git")):
                 return None
             folder = parent
 

@@ -228,6 +228,26 @@ def test_several_programs_of_one_module_are_compiled_together(site):
     assert "{name}" in refused.err.getvalue()
 
 
+def test_ko_users_can_switch(site):
+    site.write("kodata/page.html", "<p>hello</p>")
+    (site.module / "kodata" / "HEAD").symlink_to("../main.go")
+    site.write(
+        ".ko.yaml",
+        "defaultPlatforms: [windows/amd64, linux/arm64]\nbuilds:\n- id: hello\n  ldflags: ['-X main.version=1']\n"
+        "baseImageOverrides: {a: b}\n",
+    )
+    host = site.build(".", "-o", "files:tree", "--json")
+    report = json.loads(host.out.getvalue())
+    assert [item["platform"].partition(":")[0] for item in report["programs"][0]["platforms"]] == [
+        "windows/amd64",
+        "windows/amd64",
+        "linux/arm64",
+    ]
+    assert "-X main.version=1" in " ".join(" ".join(argv) for argv in site.go_runs())
+    assert "baseImageOverrides is not used" in host.err.getvalue()
+    assert (site.module / "tree/linux-arm64/var/run/ko/HEAD").read_text() == MAIN
+
+
 BAD_INPUT = [
     (["--platform", "windows/amd64:ltsc2023"], 2, "ltsc202", "Did you mean"),
     (["--platform", "solaris/amd64"], 2, "solaris", ""),

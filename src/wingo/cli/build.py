@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wingo.cli.render import Console
     from wingo.host import Host
     from wingo.pipeline.report import BuildReport, ProgramReport
+    from wingo.pipeline.settings import Layer
 
 _DESCRIPTION = """\
 Compiles Go programs, once per system and processor, puts them on base images and ships the result: one image per
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
     targets = tuple(args.targets)
     args.targets = None
     start = next((target for target in targets if host.is_directory(target)), "")
-    settings = settings_of(args, host, start)
+    settings = settings_of(args, host, start, below=_of_ko(targets, host, start))
     request = read_request(targets or settings.targets or (".",), settings, host)
     from wingo.pipeline.build import build
 
@@ -67,6 +68,19 @@ def run(args: argparse.Namespace, host: Host) -> int:
         for program in report.programs:
             host.console.result(program.references[0] if program.references else program.digest)
     return OK
+
+
+def _of_ko(targets: tuple[str, ...], host: Host, start: str) -> Layer:
+    """What a .ko.yaml says, below everything that is wingo's own."""
+    path = host.find_settings(start, ".ko.yaml")
+    if path is None:
+        return {}
+    from wingo.pipeline.ko import from_ko
+
+    values, notes = from_ko(host.read_text(path), path, targets or (".",), host.directory)
+    for note in notes:
+        host.console.note(note)
+    return values
 
 
 def _say(report: BuildReport, console: Console) -> None:

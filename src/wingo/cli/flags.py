@@ -9,6 +9,7 @@ from wingo.pipeline.settings import SETTINGS, Kind, Settings, anchored, from_env
 
 if TYPE_CHECKING:
     from wingo.host import Host
+    from wingo.pipeline.settings import Layer
 
 
 def add_settings(parser: argparse.ArgumentParser, *, everywhere_only: bool = False) -> None:
@@ -37,12 +38,12 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-q", "--quiet", action="store_true", help="print the result and errors only")
 
 
-def settings_of(args: argparse.Namespace, host: Host, start: str = "") -> Settings:
-    """The settings: the wingo.toml that is nearest above `start`, then the environment, then the flags.
+def settings_of(args: argparse.Namespace, host: Host, start: str = "", below: Layer | None = None) -> Settings:
+    """The settings: `below`, the wingo.toml that is nearest above `start`, then the environment, then the flags.
 
     Raises:
         RequestError: an unknown key or a wrong value, naming where it stands.
     """
     path = host.find_settings(start)
     layers = [] if path is None else [anchored(from_toml(host.read_text(path), path), host.folder_of(path))]
-    return merge(*layers, from_environment(host.environment), from_flags(vars(args)))
+    return merge(below or {}, *layers, from_environment(host.environment), from_flags(vars(args)))
