@@ -57,6 +57,27 @@ def load_command(name: str) -> Command:
     return command
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """argparse's, with a width of our own finding: it would import `shutil` (10 ms) at every start to find one."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=_width())
+
+    def _format_action(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  (the list of commands, without a heading twice)
+            return "".join(f"  {item.dest:<12}{item.help}\n" for item in action._get_subactions())  # noqa: SLF001
+        return super()._format_action(action)
+
+
+def _width() -> int:
+    import os
+
+    try:
+        return min(os.get_terminal_size(sys.__stdout__.fileno()).columns, 120) - 2 if sys.__stdout__ else 98
+    except (OSError, ValueError):
+        return 98
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse with wingo's way of saying an error."""
 
@@ -70,7 +91,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         prog="wingo",
         description="Container images for Go programs, Windows first: no Docker daemon, no Windows host.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"wingo {VERSION}")
@@ -80,11 +101,22 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             name,
             help=summary,
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
         )
         if only in (None, name):
             load_command(name).configure(command)
+            command.usage = _usage(command)
     return parser
+
+
+def _usage(parser: argparse.ArgumentParser) -> str:
+    """One line: the options stand below it."""
+    words = [parser.prog, "[OPTION ...]"]
+    for action in parser._actions:  # noqa: SLF001  (argparse has no other way to ask)
+        if not action.option_strings:
+            name = "|".join(action.choices) if action.choices else str(action.metavar)
+            words.append({"*": f"[{name} ...]", "+": f"{name} [...]", "?": f"[{name}]"}.get(str(action.nargs), name))
+    return " ".join(words)
 
 
 def main(argv: Sequence[str], host: Host | None = None) -> int:
