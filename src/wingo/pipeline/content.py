@@ -122,7 +122,9 @@ def read_items(request: CopyRequest) -> list[Item]:
     if not stat.S_ISDIR(status.st_mode):
         raise RequestError(f"{request.origin}: {source} is neither a file nor a directory")
     target = request.target.rstrip("/\\") if into_directory else request.target
-    items = [Item(target, ItemKind.DIRECTORY, source, request.attributes)]
+    # The root itself is the base's: only what is in the directory goes there.
+    to_root = not target or target[1:] == ":"
+    items = [] if to_root else [Item(target, ItemKind.DIRECTORY, source, request.attributes)]
     _walk(source, target, "", request, items)
     return items
 

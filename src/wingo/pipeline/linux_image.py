@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wingo.errors import RequestError
 from wingo.linux.layer import plan_layer
 from wingo.linux.requests import (
@@ -35,14 +37,19 @@ def plan_linux_layer(application: Application) -> PlannedLayer:
             for path in placed_paths(application.settings.data_dir, "linux")
         ),
     ]
-    service = _service(application.settings.user)
+    service = _service(application.settings.user, requests)
     planned = plan_layer(requests, epoch=application.epoch, created_by=CREATED_BY, service=service)
     return PlannedLayer(planned.recipe, (*notes, *planned.notes))
 
 
-def _service(user: str) -> Owner:
-    """Who owns the data directories: the user that the program runs as, as far as a number says so."""
+def _service(user: str, requests: Sequence[LayerRequest]) -> Owner:
+    """Who owns what is data: the user that the program runs as. A name whose number only the base knows is an error
+    only where something would belong to it.
+    """
     if not user or not is_linux_user(user):
+        return NONROOT
+    described = (request for request in requests if isinstance(request, LinuxFile | LinuxDirectory))
+    if not any(request.attributes.access == "data" and request.attributes.owner is None for request in described):
         return NONROOT
     return owner_of_user(user)
 

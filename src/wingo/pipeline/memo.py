@@ -15,6 +15,7 @@ import msgspec
 
 from wingo.golang.fingerprint import DirectoryState, FileState, Glance, Kind, Record, Role, Watch, compare, observe
 from wingo.pipeline.report import ProgramReport
+from wingo.pipeline.system_data import system_data_stamp
 from wingo.version import VERSION
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def memo_key(request: BuildRequest) -> str:
     settings = {
         name: getattr(request.settings, name) for name in request.settings.__struct_fields__ if name not in _NOT_IN_KEY
     }
-    parts = (VERSION, request.targets, request.directory, request.epoch, settings)
+    parts = (VERSION, system_data_stamp(), request.targets, request.directory, request.epoch, settings)
     return sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
 

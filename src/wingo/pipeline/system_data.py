@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -49,6 +51,22 @@ def read_system_data() -> SystemData:
             hint="Install wingo again; it brings the packages certifi and tzdata.",
         ) from error
     return SystemData(certificates, zones, f"certifi {certifi.__version__}, tzdata {tzdata.__version__}")
+
+
+def system_data_stamp() -> str:
+    """Says which data is installed, without reading it: another text when another version is."""
+    return " ".join(_stamp(name) for name in ("certifi", "tzdata"))
+
+
+def _stamp(package: str) -> str:
+    spec = PathFinder.find_spec(package)
+    if spec is None or spec.origin is None:
+        return "none"
+    try:
+        status = os.stat(spec.origin)
+    except OSError:
+        return f"{spec.origin} unknown"
+    return f"{spec.origin} {status.st_mtime_ns} {status.st_size} {status.st_ino}"
 
 
 def _read_zones(folder: Traversable, below: str) -> Iterator[tuple[str, bytes]]:

@@ -117,3 +117,12 @@ def test_data_folders_travel_when_they_are_there(tmp_path):
         ("wingodata", "wingodata", False),
         ("kodata", "/var/run/ko", True),
     ]
+
+
+@pytest.mark.parametrize("target", ["/", "C:\\", "c:/", "//"])
+def test_a_directory_that_is_copied_onto_the_root_does_not_become_one_itself(tmp_path, target):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "x").touch()
+    root = target.rstrip("/\\")
+    assert list(_items(tmp_path, target)) == [f"{root}/etc", f"{root}/etc/x"]
+    assert list(_items(tmp_path, "/d/")) == ["/d", "/d/etc", "/d/etc/x"]
