@@ -5,7 +5,6 @@ A registry says on its first refusal what it wants; from then on every request c
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -18,29 +17,15 @@ from wingo.stores.registry.http1 import NotHttp
 from wingo.stores.registry.url import is_loopback, parse_url
 
 if TYPE_CHECKING:
+    from wingo.stores.registry.challenge import Challenge
     from wingo.stores.registry.credentials import Credential, Credentials
     from wingo.stores.registry.transport import Transport
     from wingo.stores.registry.url import Url
 
 _MAX_TOKEN_BYTES = 1 << 20
-_MAX_CHALLENGE = 16 << 10
 _CLIENT = "wingo"
 _DEFAULT_LIFE = 60.0
 _MARGIN = 10.0
-_SCHEME = re.compile(r"\s*,?\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:\s+|(?=,)|$)")
-_PARAMETER = re.compile(r"\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]*))")
-
-
-class Challenge(msgspec.Struct, frozen=True):
-    """One thing that a WWW-Authenticate header asks for.
-
-    Attributes:
-        scheme: in lower case, "bearer" or "basic".
-        parameters: by lower-case name.
-    """
-
-    scheme: str
-    parameters: dict[str, str]
 
 
 class _Token(msgspec.Struct, frozen=True):
@@ -50,23 +35,6 @@ class _Token(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "_Token(…)"
-
-
-def parse_challenges(header: str) -> tuple[Challenge, ...]:
-    """Reads a WWW-Authenticate header, joined ones included (RFC 9110, 11.6.1); what is broken ends the list."""
-    challenges = []
-    header = header[:_MAX_CHALLENGE]
-    at = 0
-    while match := _SCHEME.match(header, at):
-        at = match.end()
-        parameters: dict[str, str] = {}
-        while parameter := _PARAMETER.match(header, at):
-            quoted, bare = parameter.group(2), parameter.group(3)
-            value = bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-            parameters.setdefault(parameter.group(1).lower(), value)
-            at = parameter.end()
-        challenges.append(Challenge(match.group(1).lower(), parameters))
-    return tuple(challenges)
 
 
 def pull_scope(repository: str) -> str:
@@ -129,6 +97,8 @@ class Authenticator:
         Returns:
             Whether the request is worth another try with a new header.
         """
+        from wingo.stores.registry.challenge import parse_challenges
+
         challenges = {challenge.scheme: challenge for challenge in reversed(parse_challenges(www_authenticate))}
         challenge = challenges.get("bearer") or challenges.get("basic")
         if challenge is None:

@@ -10,7 +10,7 @@ import pytest
 from wingo.errors import RemoteError
 from wingo.oci.reference import Reference
 from wingo.stores.registry import RegistryClient, Shipment
-from wingo.stores.registry.auth import Challenge, parse_challenges
+from wingo.stores.registry.challenge import Challenge, parse_challenges
 from wingo.stores.registry.credentials import Credential, OneCredential
 from wingo.testing.images import random_image
 from wingo.testing.registry import Auth, Fault, RegistryServer
@@ -208,9 +208,12 @@ def test_forbidden(server: RegistryServer, client: RegistryClient) -> None:
     ],
 )
 def test_credentials_do_not_go_to_a_strange_token_service(realm: str, problem: str) -> None:
-    with RegistryServer(auth=Auth.BEARER, realm=realm or "x") as server, _client(server) as client:
-        with pytest.raises(RemoteError, match=problem) as caught:
-            client.head(_to(server))
+    with (
+        RegistryServer(auth=Auth.BEARER, realm=realm or "x") as server,
+        _client(server) as client,
+        pytest.raises(RemoteError, match=problem) as caught,
+    ):
+        client.head(_to(server))
     assert "password" not in str(caught.value)
 
 
