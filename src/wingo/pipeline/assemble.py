@@ -56,7 +56,7 @@ def assemble(
         RequestError: a setting that the system cannot have.
     """
     below = base.image.config.settings if base.image is not None else ContainerConfig()
-    members, notes = _system_settings(application, below, has_base=base.image is not None)
+    members, notes = _system_settings(application, below, base.image)
     settings = application.settings
     created = rfc3339(application.epoch)
     annotations = _annotations(application, origin, base)
@@ -100,15 +100,17 @@ def rfc3339(epoch: int) -> str:
 
 
 def _system_settings(
-    application: Application, below: ContainerConfig, *, has_base: bool
+    application: Application, below: ContainerConfig, base: Image | None
 ) -> tuple[dict[str, object], list[str]]:
     if application.os == "windows":
         from wingo.pipeline.windows_image import windows_settings
 
-        return windows_settings(application, below)
+        # Only HostProcess bases are without os.version (facts §1.11).
+        host_process = base is not None and not base.platform.os_version
+        return windows_settings(application, below, host_process=host_process)
     from wingo.pipeline.linux_image import linux_settings
 
-    return linux_settings(application, below, has_base=has_base)
+    return linux_settings(application, below, has_base=base is not None)
 
 
 def _common(origin: Origin, epoch: int) -> dict[str, str]:

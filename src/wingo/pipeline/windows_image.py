@@ -9,7 +9,7 @@ import msgspec
 from wingo.oci.config import ContainerConfig
 from wingo.pipeline.application import CREATED_BY, Application, PlannedLayer, placed_items, placed_paths
 from wingo.pipeline.content import Item, ItemKind
-from wingo.windows.command import plan_entrypoint, user_name, working_directory
+from wingo.windows.command import host_process_path, plan_entrypoint, user_name, working_directory
 from wingo.windows.environment import merge_environment
 from wingo.windows.layer import plan_layer
 from wingo.windows.paths import fold, parse_path, path_text
@@ -81,26 +81,36 @@ def _with_permissions(requests: list[LayerRequest], permissions: Mapping[str, st
 _DESCRIBED = (WindowsFile, WindowsDirectory)
 
 
-def windows_settings(application: Application, base: ContainerConfig) -> tuple[dict[str, object], list[str]]:
-    """The members of the config's `config` that the application changes, and notes (facts §1.8).
+def windows_settings(
+    application: Application, base: ContainerConfig, *, host_process: bool = False
+) -> tuple[dict[str, object], list[str]]:
+    r"""The members of the config's `config` that the application changes, and notes (facts §1.8).
+
+    Args:
+        application: what is built.
+        base: the base's settings.
+        host_process: the base is one for HostProcess containers, in which `C:\` is the host's drive.
 
     Raises:
         RequestError: a user, a variable or a path that Windows cannot have.
     """
     settings = application.settings
-    changes = (*application.data_variables.items(), *settings.env.items())
+    data_variables = application.data_variables
+    if host_process:
+        data_variables = {name: host_process_path(path) for name, path in data_variables.items()}
+    changes = (*data_variables.items(), *settings.env.items())
     environment = merge_environment(base.env, changes)
     notes = list(environment.notes)
     members: dict[str, object] = {
         "env": environment.variables,
-        "entrypoint": plan_entrypoint(application.program, settings.arg),
+        "entrypoint": plan_entrypoint(application.program, settings.arg, host_process=host_process),
         "cmd": None,
         "args_escaped": None,
     }
     if settings.user and not _is_linux_user(settings.user):
-        members["user"] = user_name(settings.user)
+        members["user"] = user_name(settings.user, host_process=host_process)
     if workdirs := placed_paths((settings.workdir,) if settings.workdir else (), "windows"):
-        members["working_dir"] = working_directory(workdirs[0])
+        members["working_dir"] = working_directory(workdirs[0], host_process=host_process)
     if volumes := placed_paths(settings.volume, "windows"):
         members["volumes"] = {**(base.volumes or {}), **{path_text(parse_path(path)): {} for path in volumes}}
     if settings.stop_signal:

@@ -9,6 +9,7 @@ import pytest
 from wingo.archive.entry import Content
 from wingo.errors import RequestError
 from wingo.oci.config import ContainerConfig
+from wingo.oci.media_types import Family
 from wingo.pipeline.application import Application
 from wingo.pipeline.assemble import Origin, assemble
 from wingo.pipeline.bases import Base, BaseChoice
@@ -29,7 +30,7 @@ def application(settings: Settings) -> Application:
 )
 def test_the_entrypoint_is_where_the_host_puts_the_image(base, root):
     found = Base(BaseChoice(base.platform, "a base", None), base, base.platform, "")
-    image, _ = assemble(application(Settings(workdir="/app")), found, [], Origin())
+    image, _ = assemble(application(Settings(workdir="/app")), found, [], Origin(), Family.OCI)
     settings = image.config.settings
     assert settings.entrypoint == (rf"{root}\app\app.exe",)
     assert settings.working_dir == rf"{root}\app"
