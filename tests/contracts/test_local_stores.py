@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from wingo.errors import ContentError, HostError, RequestError
 from wingo.image.model import Image, Index, Layer, images_of
+from wingo.oci.digest import Digest, sha256_digest
 from wingo.oci.media_types import DOCKER_FOREIGN_LAYER, Family
 from wingo.oci.platform import Platform
 from wingo.stores.archives import DockerArchive, OciArchive
@@ -22,6 +24,7 @@ from wingo.testing.images import (
     directory_entry,
     file_entry,
     image_of,
+    index_of,
     layer_of,
     random_image,
     random_index,
@@ -108,6 +111,45 @@ def contents(path: str) -> dict[str, bytes]:
             with open(os.path.join(folder, name), "rb") as file:
                 found[os.path.relpath(os.path.join(folder, name), path)] = file.read()
     return found
+
+
+def attestation(config: dict[str, object]) -> Image:
+    """As buildx attaches them: a manifest among the images whose platform is unknown."""
+    return image_of([random_layer(5, compression="none", media_type="application/vnd.in-toto+json")], config)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_attestations_travel_in_layouts_and_are_no_images(tmp_path, kind) -> None:
+    image = random_image(1)
+    unknown = attestation({"os": "unknown", "architecture": "unknown"})
+    made = index_of([image, unknown])
+    ALL[kind](str(tmp_path / "place")).write(made, [TAG])
+    if kind in WITH_MANIFESTS:
+        assert_same(READABLE[kind](str(tmp_path / "place")).read(), made)
+    elif kind == "docker-archive":
+        assert DockerArchive(str(tmp_path / "place")).read().config_bytes == image.config_bytes
+    else:
+        assert len(os.listdir(tmp_path / "place")) == 2, "the tree of the one image, not a directory for each"
+    if kind not in WITH_MANIFESTS:
+        with pytest.raises(RequestError, match="no image"):
+            ALL[kind](str(tmp_path / "other")).write(unknown, [TAG])
+
+
+@pytest.mark.parametrize("kind", WITH_MANIFESTS)
+def test_artifacts_that_are_no_images_travel(tmp_path, kind) -> None:
+    """A signature: its config is none, and need not be JSON that we understand."""
+    image = random_image(1)
+    manifest = json.loads(image.manifest_bytes)
+    config = b'{"os": 5, "anything": []}'
+    manifest["config"] = {
+        "mediaType": "application/vnd.example.config+json",
+        "digest": sha256_digest(config),
+        "size": len(config),
+    }
+    layers = tuple(msgspec.structs.replace(layer, diff_id=Digest("")) for layer in image.layers)
+    artifact = Image(json.dumps(manifest).encode(), image.media_type, config, layers)
+    READABLE[kind](str(tmp_path / "place")).write(artifact, [TAG])
+    assert_same(READABLE[kind](str(tmp_path / "place")).read(), artifact)
 
 
 @pytest.mark.parametrize("kind", ALL)

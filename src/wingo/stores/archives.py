@@ -39,7 +39,7 @@ from wingo.stores.layout import (
     layers_to_write,
     with_tags,
 )
-from wingo.stores.reading import Wanted, everything, read_artifact
+from wingo.stores.reading import Wanted, everything, is_runnable, read_artifact
 from wingo.stores.tar_files import TarFile, write_tar
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class DockerArchive:
 
         Args:
             artifact: what to write; attestations and other artifacts that are no images are passed over.
-            tags: names as `name:tag`. Several images cannot share one: each gets its platform appended, for instance
+            tags: names as `name:tag` or `name`, which means `name:latest`. Several images cannot share one: each gets its platform appended, for instance
                 `app:v1-windows-amd64-10.0.20348.2849`.
             tags_of: the names of each image, by its digest, in place of `tags` with the platform.
             leave_out: layers, by digest, whose bytes are not written; Docker must have them to load the file.
@@ -210,16 +210,14 @@ class DockerArchive:
             RequestError: a name that Docker does not take, or an index without images.
             HostError: it cannot be written; the file that was there before is as it was.
         """
-        images = [image for image in images_of(artifact) if image.config.os]
+        images = [image for image in images_of(artifact) if is_runnable(image)]
         if not images:
             raise RequestError(f"there is no image in {artifact.digest}")
         files: dict[str, Content] = {}
         saved = []
         for image in images:
             names = tags_of.get(image.digest, ()) if tags_of is not None else platform_tags(tags, image, images)
-            for name in names:
-                _check_name(name)
-            saved.append(_saved(image, tuple(names)))
+            saved.append(_saved(image, tuple(_full_name(name) for name in names)))
             files[saved[-1].config] = _bytes(image.config_bytes)
             for layer in image.layers:
                 if layer.descriptor.digest not in leave_out:
@@ -273,12 +271,14 @@ def platform_tags(tags: Sequence[str], image: Image, images: Sequence[Image]) ->
     return tuple(f"{tag}-{suffix}" for tag in named)
 
 
-def _check_name(name: str) -> None:
+def _full_name(name: str) -> str:
+    """The name with its tag, `latest` when it has none, as Docker has it."""
     from wingo.oci.reference import parse_reference
 
     reference = parse_reference(name)
-    if not reference.tag or reference.digest:
+    if reference.digest:
         raise RequestError(f"{name!r} is no name for an image in a docker-archive", hint="Write NAME:TAG.")
+    return name if reference.tag else f"{name}:latest"
 
 
 def _is_named(wanted: str, names: Sequence[str]) -> bool:

@@ -182,6 +182,7 @@ class BlobDirectory:
         """
         self.root = root
         self._on_damage = on_damage
+        self._swept = False
 
     def path(self, digest: Digest) -> str:
         """Where the blob is, if it is there."""
@@ -308,7 +309,11 @@ class BlobDirectory:
         Raises:
             HostError: the directory cannot be written.
         """
-        return BlobWriter(self, algorithm)
+        writer = BlobWriter(self, algorithm)
+        if not self._swept:
+            self._swept = True
+            self._remove_stale(os.fstat(writer.file.fileno()).st_mtime)
+        return writer
 
     def remove(self, digest: Digest) -> bool:
         """Removes a blob; whether it was there.
@@ -332,12 +337,8 @@ class BlobDirectory:
                     with suppress(Malformed, OSError):
                         yield parse_digest(f"{algorithm}:{entry.name}"), entry.stat().st_size
 
-    def remove_stale(self, now: float) -> None:
-        """Removes what writers left behind that were killed more than a day ago.
-
-        Args:
-            now: seconds since 1970.
-        """
+    def _remove_stale(self, now: float) -> None:
+        """Removes what writers left behind that were killed more than a day ago."""
         with suppress(OSError), os.scandir(os.path.join(self.root, "blobs")) as entries:
             for entry in entries:
                 with suppress(OSError):

@@ -20,6 +20,7 @@ from wingo.image.model import Image, Index, Layer, images_of
 from wingo.image.progress import NO_PROGRESS, Progress
 from wingo.oci.wire import encode
 from wingo.stores.blobs import host_errors, make_directory
+from wingo.stores.reading import is_runnable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -71,7 +72,7 @@ class FileTree:
             HostError: it cannot be written; what was there before is as it was.
             ContentError: a layer is damaged, or tries to write outside of the tree.
         """
-        images = list({image.digest: image for image in images_of(artifact) if image.config.os}.values())
+        images = list({image.digest: image for image in images_of(artifact) if is_runnable(image)}.values())
         if not images:
             raise RequestError(f"there is no image in {artifact.digest}")
         target = os.path.realpath(self.directory)

@@ -19,7 +19,7 @@ from wingo.oci.media_types import OCI_INDEX, is_foreign
 from wingo.oci.wire import MAX_MANIFEST_BYTES, document, encode
 from wingo.stores.blobs import BlobDirectory, NewFile, host_errors
 from wingo.stores.lock import locked_directory
-from wingo.stores.reading import Wanted, everything, read_artifact
+from wingo.stores.reading import Wanted, everything, is_runnable, read_artifact
 
 MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 _MAX_MARKER_BYTES = 4096
@@ -295,7 +295,7 @@ def _listed(artifact: Image | Index) -> Descriptor:
     import msgspec
 
     descriptor = artifact.descriptor
-    if isinstance(artifact, Image) and artifact.config.os:
+    if isinstance(artifact, Image) and is_runnable(artifact):
         return msgspec.structs.replace(descriptor, platform=artifact.platform)
     return descriptor
 

@@ -10,7 +10,7 @@ from wingo.image.model import Image, Index, Opener, make_image
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Hasher, algorithm_of
 from wingo.oci.manifest import decode_index, decode_manifest, media_type_of
-from wingo.oci.media_types import is_index
+from wingo.oci.media_types import DOCKER_CONFIG, OCI_CONFIG, is_index
 from wingo.oci.wire import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES
 
 MAX_DEPTH = 8
@@ -78,6 +78,15 @@ class _Reader:
         data = self.read_document(descriptor, limit)
         check_document(data, descriptor)
         return data
+
+
+def is_runnable(image: Image) -> bool:
+    """Whether it is an image that could run somewhere, and not an attestation, a signature or another artifact."""
+    return (
+        image.manifest.config.media_type in (OCI_CONFIG, DOCKER_CONFIG)
+        and not image.manifest.artifact_type
+        and image.config.os not in ("", "unknown")
+    )
 
 
 def check_document(data: bytes, descriptor: Descriptor) -> None:

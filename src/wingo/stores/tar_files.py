@@ -88,6 +88,7 @@ class TarFile:
         self._path = path
         self._places: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
+        self._described: dict[tuple[int, int], Descriptor] = {}
         with self._file() as file:
             self._refuse_compressed(file.read(6))
             file.seek(0)
@@ -139,6 +140,8 @@ class TarFile:
         place = self._place(name)
         if place is None:
             raise AssertionError(name)
+        if place in self._described:
+            return self._described[place]
         hasher = Hasher()
         with self._section(place) as section:
             data = section.read(1 << 20)
@@ -150,7 +153,8 @@ class TarFile:
             while data:
                 hasher.update(data)
                 data = section.read(1 << 20)
-        return Descriptor(media_type, hasher.digest(), hasher.size)
+        self._described[place] = Descriptor(media_type, hasher.digest(), hasher.size)
+        return self._described[place]
 
     def _place(self, name: str) -> tuple[int, int] | None:
         for _ in range(_MAX_LINKS):

@@ -126,11 +126,16 @@ def test_the_caller_may_say_the_names(path) -> None:
     assert [item["RepoTags"] for item in read_json(path, "manifest.json")] == [["app:one"], []]
 
 
-@pytest.mark.parametrize("name", ["", "App:v1", "app", "app:", "app@sha256:" + "0" * 64, "a b:c"])
+@pytest.mark.parametrize("name", ["", "App:v1", "app:", "app@sha256:" + "0" * 64, "a b:c"])
 def test_names_that_docker_does_not_take(path, name) -> None:
     with pytest.raises(RequestError):
         DockerArchive(path).write(random_image(1), [name])
     assert not os.path.exists(path)
+
+
+def test_a_name_without_a_tag_is_latest(path) -> None:
+    DockerArchive(path).write(random_image(1), ["localhost:5000/app"])
+    assert read_json(path, "manifest.json")[0]["RepoTags"] == ["localhost:5000/app:latest"]
 
 
 def test_a_name_may_be_written_short_or_in_full(path) -> None:

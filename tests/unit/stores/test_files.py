@@ -366,3 +366,16 @@ def test_permissions_do_not_depend_on_the_umask(out, umask) -> None:
         os.umask(old)
     modes = [stat.S_IMODE(os.stat(path).st_mode) for path in (out, f"{out}/d", f"{out}/d/f", f"{out}/{MARKER}")]
     assert modes == [0o755, 0o755, 0o644, 0o644]
+
+
+def test_a_disk_that_does_not_tell_capitals_from_small_letters(out, tmp_path, monkeypatch) -> None:
+    real = os.open
+
+    def open_folded(path, *rest, **named):
+        return real(path if isinstance(path, int) or "/in/" not in path else path.lower(), *rest, **named)
+
+    monkeypatch.setattr(os, "open", open_folded)
+    with pytest.raises(HostError, match="does not tell 'in/A' from another name") as caught:
+        FileTree(out).write(linux([file_entry("in/a", b"1"), file_entry("in/A", b"2")]))
+    assert "capital" in caught.value.hint
+    assert os.listdir(tmp_path) == []

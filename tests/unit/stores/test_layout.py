@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -198,3 +200,59 @@ def test_a_file_is_no_layout(tmp_path) -> None:
         Layout(str(tmp_path / "file")).read()
     with pytest.raises(RequestError, match="is not an OCI image layout"):
         Layout(str(tmp_path)).read()
+
+
+WRITE = """
+import sys
+from wingo.stores.layout import Layout
+from wingo.testing.images import random_image
+for number in range(5):
+    Layout(sys.argv[1]).write(random_image(number + int(sys.argv[2]), layers=2), [f"{sys.argv[2]}-{number}"])
+"""
+
+
+def test_two_processes_at_once_lose_nothing(path) -> None:
+    writers = [subprocess.Popen([sys.executable, "-c", WRITE, path, start]) for start in ("100", "200")]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert sorted(tag for tag, _ in listed(path)) == sorted(f"{start}-{n}" for start in (100, 200) for n in range(5))
+    for start in (100, 200):
+        for number in range(5):
+            found = Layout(path, f"{start}-{number}").read()
+            assert found.digest == random_image(start + number, layers=2).digest
+            for layer in found.layers:
+                with layer.open() as stream:
+                    assert stream.read()
+
+
+HANG = """
+import io, sys
+import msgspec
+from wingo.stores.layout import Layout
+from wingo.testing.images import random_image
+class Stream(io.BytesIO):
+    def read(self, size=-1):
+        if self.tell():
+            print("in the middle", flush=True)
+            sys.stdin.read()
+        return super().read(100)
+image = random_image(2)
+(layer,) = image.layers
+with layer.open() as stream:
+    data = stream.read()
+layer = msgspec.structs.replace(layer, open=lambda: Stream(data))
+Layout(sys.argv[1]).write(msgspec.structs.replace(image, layers=(layer,)), ["v2"])
+"""
+
+
+def test_a_writer_that_is_killed_is_as_if_it_had_not_begun(path) -> None:
+    Layout(path).write(ONE, ["v1"])
+    with subprocess.Popen(
+        [sys.executable, "-c", HANG, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "in the middle\n"
+        writer.kill()
+    assert listed(path) == [("v1", ONE.digest)]
+    assert Layout(path).read().digest == ONE.digest
+    Layout(path).write(TWO, ["v2"])
+    assert Layout(path, "v2").read().digest == TWO.digest
