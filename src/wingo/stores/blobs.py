@@ -50,8 +50,12 @@ def host_errors(action: str, path: str) -> Iterator[None]:
         raise HostError(f"cannot {action} {path}: {error.strerror or error}", hint=hint) from error
 
 
-def make_directory(path: str) -> None:
+def make_directory(path: str, mode: int = _DIRECTORY_MODE) -> None:
     """Makes a directory and those above it, with the same permissions whatever the umask.
+
+    Args:
+        path: of the directory; nothing is changed when it is there.
+        mode: of this one; those above it can be read by all.
 
     Raises:
         HostError: it cannot be made.
@@ -68,7 +72,7 @@ def make_directory(path: str) -> None:
             if not os.path.isdir(path):
                 raise
         else:
-            os.chmod(path, _DIRECTORY_MODE)
+            os.chmod(path, mode)
 
 
 class NewFile:
@@ -162,7 +166,12 @@ class BlobWriter(NewFile):
         """
         digest = self.hasher.digest()
         self._blobs.prepare(digest)
-        self.commit(self._blobs.path(digest), _FILE_MODE)
+        try:
+            self.commit(self._blobs.path(digest))
+        except HostError:
+            # Windows does not replace a file that somebody reads; the bytes are the same.
+            if not self._blobs.has(digest, self.hasher.size):
+                raise
         return digest
 
 
@@ -173,16 +182,28 @@ class BlobDirectory:
         root: the directory that has `blobs/` in it; made when something is written.
     """
 
-    def __init__(self, root: str, on_damage: Callable[[Digest, ContentError], None] | None = None) -> None:
+    def __init__(
+        self, root: str, on_damage: Callable[[Digest, ContentError], None] | None = None, *, private: bool = False
+    ) -> None:
         """Takes a directory.
 
         Args:
             root: need not exist yet.
+            private: whether only its owner may enter it, when it is made here.
             on_damage: given: a blob that is found damaged is removed, and this is told.
         """
         self.root = root
         self._on_damage = on_damage
+        self._root_mode = 0o700 if private else _DIRECTORY_MODE
         self._swept = False
+
+    def make_root(self) -> None:
+        """Makes the root, when missing.
+
+        Raises:
+            HostError: it cannot be made.
+        """
+        make_directory(self.root, self._root_mode)
 
     def path(self, digest: Digest) -> str:
         """Where the blob is, if it is there."""
@@ -191,12 +212,14 @@ class BlobDirectory:
 
     def scratch(self) -> str:
         """A directory on the same file system for files that are not finished; made when missing."""
+        self.make_root()
         folder = os.path.join(self.root, "blobs")
         make_directory(folder)
         return folder
 
     def prepare(self, digest: Digest) -> None:
         """Makes the directory that the blob belongs in."""
+        self.make_root()
         make_directory(os.path.dirname(self.path(digest)))
 
     def has(self, digest: Digest, size: int | None = None) -> bool:

@@ -69,7 +69,7 @@ class Cache:
     """The cache below one directory.
 
     Attributes:
-        root: the directory, made when something is written.
+        root: the directory, made when something is written; then only its owner may enter it.
         blobs: everything by digest; damaged blobs are removed and said.
     """
 
@@ -82,7 +82,7 @@ class Cache:
         """
         self.root = root
         self._notes = notes
-        self.blobs = BlobDirectory(root, self._damaged_blob)
+        self.blobs = BlobDirectory(root, self._damaged_blob, private=True)
 
     def lock(self, name: str) -> AbstractContextManager[None]:
         """A lock between all processes that use this cache, for instance for one build.
@@ -90,7 +90,9 @@ class Cache:
         Args:
             name: letters, digits, `_`, `.` and `-`.
         """
-        return locked(self._file("locks", name))
+        path = self._file("locks", name)
+        self.blobs.make_root()
+        return locked(path)
 
     # Documents
 
@@ -245,6 +247,7 @@ class Cache:
 
     def _write_bytes(self, folder: str, name: str, data: bytes) -> None:
         path = self._file(folder, name)
+        self.blobs.make_root()
         make_directory(os.path.dirname(path))
         with NewFile(self.blobs.scratch()) as file:
             file.write(sha256(data).digest())

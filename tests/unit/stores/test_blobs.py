@@ -242,6 +242,21 @@ def test_many_threads_write_the_same_and_others(blobs) -> None:
     assert len(files_of(blobs)) == 5
 
 
+def test_a_blob_that_somebody_reads_is_not_replaced_on_windows(blobs, monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Access is denied")
+
+    blobs.put(DATA)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refuse)
+        with blobs.writer() as writer:
+            writer.write(DATA)
+            assert writer.keep() == DIGEST
+        with pytest.raises(HostError, match="Access is denied"):
+            blobs.put(b"other bytes")
+    assert files_of(blobs) == [DIGEST[7:]]
+
+
 def test_what_killed_writers_left_is_removed_after_a_day(blobs) -> None:
     blobs.put(DATA)
     recent, old = blobs.writer(), blobs.writer()

@@ -256,3 +256,23 @@ def test_a_cache_that_cannot_be_written(tmp_path) -> None:
         cache.keep_record("build", "key", b"x")
     with pytest.raises(HostError):
         cache.pack(recipe())
+
+
+@pytest.mark.parametrize("first", ["document", "record", "lock", "pack"])
+def test_nobody_else_may_look_into_a_new_cache(cache, first) -> None:
+    if first == "document":
+        cache.keep_document(b"x")
+    elif first == "record":
+        cache.keep_record("build", "key", b"x")
+    elif first == "pack":
+        cache.pack(recipe())
+    else:
+        with cache.lock("build"):
+            pass
+    assert os.stat(cache.root).st_mode & 0o777 == 0o700
+
+
+def test_the_permissions_of_a_cache_that_is_there_are_its_owners_choice(cache) -> None:
+    os.mkdir(cache.root, 0o755)
+    cache.keep_document(b"x")
+    assert os.stat(cache.root).st_mode & 0o777 == 0o755
