@@ -218,7 +218,9 @@ def test_a_thin_layout_is_pushed_where_the_base_is_already(site):
 def test_several_programs_of_one_module_are_compiled_together(site):
     for name in ("one", "two"):
         site.write(f"cmd/{name}/main.go", MAIN)
-    host = site.build("./cmd/...", "--push", "-t", f"{site.registry.host}/team/{{name}}:v1")
+    host = site.build("./cmd/...", "--push", "-t", f"{site.registry.host}/team/{{name}}:v1", "-o", "oci:out")
+    listed = json.loads((site.module / "out" / "index.json").read_bytes())["manifests"]
+    assert [entry["annotations"]["org.opencontainers.image.ref.name"] for entry in listed] == ["one", "two"]
     assert [line.partition("@")[0].rpartition("/")[2] for line in host.out.getvalue().splitlines()] == [
         "one:v1",
         "two:v1",

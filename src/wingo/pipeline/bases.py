@@ -66,6 +66,9 @@ def choose_bases(platforms: Sequence[Platform], bases: Mapping[str, str]) -> tup
         RequestError: a pattern is no platform, or a base is not for the platform.
     """
     rules = [(pattern, _matcher(pattern), name) for pattern, name in bases.items()]
+    general = bases.get("", "")
+    if general and not any(_plausible(general, platform) for platform in platforms):
+        return tuple(_choice(platform, general) for platform in platforms)  # says why not
     return tuple(_choose(platform, rules) for platform in platforms)
 
 

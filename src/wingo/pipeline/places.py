@@ -157,7 +157,13 @@ class Places:
         return tuple(f"{item.to}@{item.artifact.digest}" for item in shipments)
 
     def write(
-        self, artifact: Image | Index, places: Sequence[Place], name: str, leave_out: Collection[Digest] = ()
+        self,
+        artifact: Image | Index,
+        places: Sequence[Place],
+        name: str,
+        *,
+        tag: str = "",
+        leave_out: Collection[Digest] = (),
     ) -> None:
         """Writes to local places; each appears whole or not at all.
 
@@ -165,6 +171,7 @@ class Places:
             artifact: what to write.
             places: where to.
             name: what it is called where the place itself says nothing: a reference, or a word.
+            tag: its tag in a layout, where the place says nothing; by default that of the name.
             leave_out: layers whose bytes are not written.
 
         Raises:
@@ -172,18 +179,18 @@ class Places:
             HostError: it cannot be written.
         """
         for place in places:
-            self._write(artifact, place, name, leave_out)
+            self._write(artifact, place, name, place.tag or tag or _tag_of(name), leave_out)
 
-    def _write(self, artifact: Image | Index, place: Place, name: str, leave_out: Collection[Digest]) -> None:
+    def _write(self, artifact: Image | Index, place: Place, name: str, tag: str, leave_out: Collection[Digest]) -> None:
         path = self._host.path(place.path)
         if place.kind is PlaceKind.LAYOUT:
             from wingo.stores.layout import Layout
 
-            Layout(path, progress=self.progress).write(artifact, [place.tag or _tag_of(name)], leave_out=leave_out)
+            Layout(path, progress=self.progress).write(artifact, [tag], leave_out=leave_out)
         elif place.kind is PlaceKind.OCI_ARCHIVE:
             from wingo.stores.archives import OciArchive
 
-            OciArchive(path, progress=self.progress).write(artifact, [place.tag or _tag_of(name)], leave_out=leave_out)
+            OciArchive(path, progress=self.progress).write(artifact, [tag], leave_out=leave_out)
         elif place.kind is PlaceKind.DOCKER_ARCHIVE:
             from wingo.stores.archives import DockerArchive
 

@@ -54,7 +54,10 @@ def ship(
             for output in outputs:
                 # A tree of files is for looking at what was built; the base's gigabytes are not unpacked for that.
                 thin = request.settings.thin or output.kind is PlaceKind.FILES
-                places.write(artifact, [output], called, _base_layers(artifact, report) if thin else ())
+                leave_out = _base_layers(artifact, report) if thin else ()
+                # Several programs in one layout are told apart by their names.
+                tag = report.name if len(results) > 1 else ""
+                places.write(artifact, [output], called, tag=tag, leave_out=leave_out)
         shipped.append(
             msgspec.structs.replace(
                 report,

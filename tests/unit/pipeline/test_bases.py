@@ -49,6 +49,12 @@ def test_a_windows_name_for_everything_leaves_linux_alone_and_the_reverse():
     assert _names([WINDOWS_2022, LINUX], {"": "scratch"}) == ["scratch", "scratch"]
 
 
+@pytest.mark.parametrize(("platform", "name"), [(WINDOWS_2022, "static"), (LINUX, "servercore")])
+def test_a_base_that_suits_no_platform_is_refused(platform, name):
+    with pytest.raises(RequestError, match=name):
+        choose_bases([platform], {"": name})
+
+
 def test_the_most_specific_pattern_wins_whatever_the_order():
     rules = {"": "nanoserver", "windows": "servercore", "windows/amd64": "scratch", "ltsc2025": "nanoserver"}
     for bases in (rules, dict(reversed(rules.items()))):
