@@ -21,7 +21,8 @@ MAX_VALUE = 32_767
 """Characters of one variable, its name and value together (SetEnvironmentVariable)."""
 
 _ITSELF = re.compile(r"%PATH%|\$\{PATH\}|\$PATH\b|\$Env:PATH\b", re.IGNORECASE)
-_LINUX = re.compile(r"(?:^|[:;])/(?:usr/|s?bin|opt/|ko-app|go/|root|home/)")
+_DRIVE = re.compile(r"\A[A-Za-z]:[\\/]")
+_LINUX = re.compile(r"(?:^|:)/(?:usr/|s?bin|opt/|ko-app|go/|root|home/)")
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -128,7 +129,8 @@ def _same_directory(left: str, right: str) -> bool:
 
 
 def _is_linux(value: str) -> bool:
-    return _LINUX.search(value) is not None
+    """Whether a PATH has a Linux directory in it; `C:/opt` is none."""
+    return any(_LINUX.search(_DRIVE.sub("", directory)) for directory in value.split(";"))
 
 
 def _check(name: str, value: str) -> None:

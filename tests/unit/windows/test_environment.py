@@ -34,6 +34,7 @@ def test_values_may_contain_equals_signs() -> None:
         (r"%SystemRoot%\system32;%windir%;C:\x", r"%SystemRoot%\system32;%windir%;C:\x"),
         (r"C:\app;C:\Windows\System32", r"C:\app;C:\Windows\System32;C:\Windows"),
         ("", SYSTEM),
+        ("C:/opt/tool;c:/bin", rf"C:/opt/tool;c:/bin;{SYSTEM}"),
         (r"C:\app;%PATH%", rf"C:\app;{SYSTEM}"),
         (r"C:\app;${PATH}", rf"C:\app;{SYSTEM}"),
         (r"$env:Path;C:\app", rf"{SYSTEM};C:\app"),
@@ -64,7 +65,16 @@ LINUX = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @pytest.mark.parametrize(
-    "path", [LINUX, f"{LINUX};C:\\app", "/bin:$PATH", "$PATH:/usr/local/go/bin", "C:\\app:/usr/bin"]
+    "path",
+    [
+        LINUX,
+        f"{LINUX};C:\\app",
+        "/bin:$PATH",
+        "$PATH:/usr/local/go/bin",
+        "C:\\app:/usr/bin",
+        "C:/x;/opt/y",
+        "C:/x:/opt/y",
+    ],
 )
 def test_a_path_for_linux_is_refused_when_asked_for(path: str) -> None:
     with pytest.raises(RequestError, match="for Linux") as caught:
