@@ -10,7 +10,7 @@ program() { # name -> module, version, package
     case $1 in
         crane) echo github.com/google/go-containerregistry v0.22.1 cmd/crane ;;   # an independent reader
         olareg) echo github.com/olareg/olareg v0.1.2 cmd/olareg ;;               # a registry with referrers
-        ko) echo github.com/google/ko v0.19.1 . ;;                               # the peer of the benchmarks
+        ko) echo github.com/google/ko v0.19.1 . ;;                               # what its layers lack; benchmarks  
         zot) echo zotregistry.dev/zot/v2 v2.1.20 cmd/zot ;;                      # a registry; takes minutes
         *) echo "go-peers: no program $1" >&2; return 1 ;;
     esac
@@ -30,7 +30,7 @@ build() ( # name module version package
     go build -trimpath -o "$bin/$1" "${package%/.}" </dev/null
 )
 
-[ $# -gt 0 ] || set -- crane olareg
+[ $# -gt 0 ] || set -- crane olareg ko
 for name; do
     wanted=$(program "$name")
     if [ "$(cat "$bin/.$name.version" 2>/dev/null)" = "$wanted" ] && [ -x "$bin/$name" ]; then continue; fi

@@ -15,6 +15,9 @@ qemu-aarch64:qemu-user:packs under arm64, to prove the same
 tmux:tmux:runs wingo in a terminal, to see what a person sees
 openssl:openssl:makes certificates for the tests of TLS
 gzip:gzip:reads our layers, as an independent reader
+gcc:gcc libc6-dev:compiles a program that needs cgo
+zsh:zsh:runs the completion script for it
+fish:fish:runs the completion script for it
 '
 missing='' packages=''
 old_ifs=$IFS
