@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wingo.stores.registry.credentials import Credentials
     from wingo.stores.registry.read import DocumentCache
 
-QUICK = Patience(connect=5, idle=5, tries=4)
+QUICK = Patience(connect=5, idle=5, answer=5, tries=4)
 """Less patience than with real registries."""
 
 

@@ -15,7 +15,7 @@ from wingo.oci.media_types import ACCEPTED, OCI_INDEX
 from wingo.oci.reference import DOCKER_HUB
 from wingo.oci.wire import MAX_MANIFEST_BYTES, decode
 from wingo.stores.registry.auth import Authenticator, pull_scope, push_scope
-from wingo.stores.registry.faults import clean, network_fault, refusal
+from wingo.stores.registry.faults import HUB_API, clean, network_fault, refusal
 from wingo.stores.registry.http1 import Body, NotHttp, Response, TooLong
 from wingo.stores.registry.url import Url, follow, split_authority
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from wingo.stores.registry.credentials import Credentials
     from wingo.stores.registry.transport import Transport
 
-_HUB_API = "registry-1.docker.io"
 _ACCEPT = ", ".join(ACCEPTED)
 _MAX_TAGS = 10_000
 _TAGS_PER_PAGE = 1000
@@ -70,7 +69,7 @@ class Registry:
     def __init__(self, name: str, transport: Transport, credentials: Credentials) -> None:
         self.name = name
         self.transport = transport
-        authority = _HUB_API if name == DOCKER_HUB else name
+        authority = HUB_API if name == DOCKER_HUB else name
         host, port = split_authority(authority)
         scheme = transport.scheme_for(authority, host, port)
         self.base = Url(scheme, host, port or (443 if scheme == "https" else 80), "/v2/")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.errors import RemoteError
+from wingo.errors import RemoteError, RequestError
 from wingo.image.progress import NO_PROGRESS
 from wingo.oci.reference import Reference
 from wingo.stores.registry.api import NOT_FOUND, Registry, Repository
@@ -157,7 +157,7 @@ class RegistryClient:
             The artifacts' descriptors.
 
         Raises:
-            RequestError: an index is incomplete, and its other children are not in the repository.
+            RequestError: a reference names another digest; or an index is incomplete, and its other children are not in the repository.
             RemoteError: a registry refuses or cannot be reached.
             WingoError: a layer's own bytes are not what they should be.
         """
@@ -171,6 +171,11 @@ class RegistryClient:
         pushes = []
         for shipment in shipments:
             repository = Repository(self._registry(shipment.to.registry), shipment.to.repository, write=True)
+            if shipment.to.digest and shipment.to.digest != shipment.artifact.digest:
+                raise RequestError(
+                    f"{shipment.to} names another digest than what is written, {shipment.artifact.digest}",
+                    hint="Write to a tag, or to the repository alone.",
+                )
             tags = (*((shipment.to.tag,) if shipment.to.tag else ()), *shipment.tags)
             pushes.append(Push(repository, shipment.artifact, tuple(dict.fromkeys(tags)), shipment.referrers))
         return writer.write(pushes)

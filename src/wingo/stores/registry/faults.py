@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wingo.errors import RemoteError, WingoError
+from wingo.oci.reference import DOCKER_HUB
 from wingo.stores.registry.http1 import Cut, NotHttp
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _MAX_ERROR_BODY = 64 << 10
 _MAX_TEXT = 300
 _MAX_ERRORS = 3
+HUB_API = "registry-1.docker.io"
+"""Where Docker Hub's registry is."""
 RETRIED = frozenset({408, 429, 502, 503, 504})
 """Answers after which the same request may succeed."""
 
@@ -158,7 +161,7 @@ def _registry_errors(body: bytes) -> tuple[tuple[str, ...], str]:
 
 
 def _meaning(status: int, codes: Sequence[str], url: Url) -> tuple[str, str]:
-    host = url.authority
+    host = url.authority if url.authority != HUB_API else DOCKER_HUB
     if status == 401:
         return "wants credentials that are valid (401)", f"Run 'wingo login {host}' with credentials for it."
     if status == 403:

@@ -8,14 +8,14 @@ from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-_JOIN_SECONDS = 5.0
+_JOIN_SECONDS = 2.0
 
 
 def each(jobs: int, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
     """The function's results, in the order of the items.
 
-    The first error stops what has not begun and is raised, an interrupt among them; the threads end with the process
-    at the latest.
+    The first error stops what has not begun and is raised. An interrupt does not wait for what has begun, or hardly:
+    the threads end with the process at the latest.
 
     Args:
         jobs: the most that run at once.
@@ -57,7 +57,7 @@ def each(jobs: int, function: Callable[[_Item], _Result], items: Iterable[_Item]
             errors.append(error)
         for thread in threads:
             if thread.ident is not None:
-                thread.join(_JOIN_SECONDS)
+                thread.join(_JOIN_SECONDS / len(threads))
         raise
     if errors:
         raise errors[0]

@@ -52,7 +52,8 @@ class Patience(msgspec.Struct, frozen=True):
 
     Attributes:
         connect: for a connection, TLS included.
-        idle: without a byte while an answer comes or a body goes.
+        idle: without a byte of an answer.
+        answer: the same after a body was sent: a registry may have gigabytes to put away first.
         tries: of one request that may be repeated.
         first_pause: before the second try; doubled each time, then multiplied with a random number in 0.5..1.
         longest_pause: the most of that.
@@ -61,6 +62,7 @@ class Patience(msgspec.Struct, frozen=True):
 
     connect: float = 15.0
     idle: float = 60.0
+    answer: float = 300.0
     tries: int = 5
     first_pause: float = 0.25
     longest_pause: float = 8.0
@@ -143,7 +145,7 @@ class Transport:
 
     def _speaks_tls(self, url: Url) -> bool:
         try:
-            self._connect(url).close()
+            self._connect(url, self._proxies.of(url)).close()
         except (OSError, NotHttp):
             return False
         return True
@@ -280,7 +282,9 @@ class Transport:
                 except (Cut, ConnectionError) as error:
                     if isinstance(body, Body) or getattr(error, "answered", False):
                         raise
-            return self._exchange(self._connect(asked, proxy), asked.origin, method, target, sent, body)
+            return self._exchange(
+                self._connect(asked, proxy if asked is url else None), asked.origin, method, target, sent, body
+            )
         except (OSError, NotHttp) as error:
             raise network_fault(error, doing, asked) from error
 
@@ -298,7 +302,7 @@ class Transport:
             target,
             headers,
             body,
-            timeout=self._patience.idle,
+            timeout=self._patience.idle if body is None else self._patience.answer,
             done=lambda keep: self._give_back(connection, origin, keep),
         )
 
@@ -323,15 +327,12 @@ class Transport:
                     return
         connection.close()
 
-    def _connect(self, url: Url, proxy: Proxy | None = None) -> Connection:
+    def _connect(self, url: Url, tunnel: Proxy | None) -> Connection:
         """A new connection to a server, through a proxy's tunnel when it is spoken to over TLS.
 
         Raises:
             OSError, NotHttp: there is none.
         """
-        if proxy is None:
-            proxy = self._proxies.of(url)
-        tunnel = proxy if url.scheme == "https" else None
         if tunnel is not None and tunnel.url.scheme == "https":
             raise RequestError(
                 "a proxy that is itself spoken to over TLS cannot be used for TLS",

@@ -111,7 +111,7 @@ class Writer:
             RequestError: an index names children that are neither at hand nor in the repository.
             RemoteError: a registry refuses.
         """
-        plans = [plan for plan in each(self._jobs, self._remaining, pushes) if plan is not None]
+        plans = self._plans(pushes)
         if plans:
             try:
                 self._send(plans)
@@ -125,20 +125,16 @@ class Writer:
                 self._send(plans)
         return [push.artifact.descriptor for push in pushes]
 
-    def _remaining(self, push: Push) -> _Plan | None:
-        """What of it is left to do: nothing when every tag stands for it already."""
-        digest = push.artifact.digest
-        repository = push.repository
-        tags = tuple(tag for tag in dict.fromkeys(push.tags) if not _stands_for(repository, tag, digest))
-        referrers = tuple(item for item in push.referrers if not _stands_for(repository, item.digest, item.digest))
-        if push.tags and not tags and not referrers:
-            return None
-        there = len(tags) < len(set(push.tags)) or _stands_for(repository, digest, digest)
-        if there and not tags and not referrers:
-            return None
-        if not there:
-            _check_complete(push)
-        return _Plan(push, there, tags, referrers)
+    def _plans(self, pushes: Sequence[Push]) -> list[_Plan]:
+        """What is left to do: nothing for a push whose every tag stands for its artifact already."""
+        asked = [(push, tag) for push in pushes for tag in push.tags]
+        right = each(self._jobs, lambda pair: _stands_for(pair[0].repository, pair[1], pair[0].artifact.digest), asked)
+        left: dict[int, list[str]] = {}
+        for (push, tag), stands in zip(asked, right, strict=True):
+            if not stands:
+                left.setdefault(id(push), []).append(tag)
+        planned = each(self._jobs, lambda push: _plan(push, tuple(left.get(id(push), ()))), pushes)
+        return [plan for plan in planned if plan is not None]
 
     def _send(self, plans: Sequence[_Plan]) -> None:
         # The largest first: the small ones fill the gaps behind it.
@@ -205,6 +201,20 @@ class Writer:
             upload = Upload(repository, blob.digest, blob.size, blob.open, task, self._pieces)
             task.done(f"mounted from {source}" if upload.run(source) else "")
         self._presence.add(*place, blob.digest)
+
+
+def _plan(push: Push, tags: tuple[str, ...]) -> _Plan | None:
+    """What is left of a push of which these tags do not stand for the artifact yet."""
+    digest, repository = push.artifact.digest, push.repository
+    referrers = tuple(item for item in push.referrers if not _stands_for(repository, item.digest, item.digest))
+    if push.tags and not tags and not referrers:
+        return None
+    there = len(tags) < len(push.tags) or _stands_for(repository, digest, digest)
+    if there and not tags and not referrers:
+        return None
+    if not there:
+        _check_complete(push)
+    return _Plan(push, there, tags, referrers)
 
 
 def _check_complete(push: Push) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from wingo.errors import DigestMismatch, HostError, RemoteError, SizeMismatch
+from wingo.errors import DigestMismatch, HostError, RemoteError, RequestError, SizeMismatch
 from wingo.image.derive import AddedLayer, ConfigPatch, derive
 from wingo.image.model import Image, Index, images_of
 from wingo.oci.config import History
@@ -117,6 +117,24 @@ def test_what_was_seen_and_has_gone_is_sent_after_all(
     repository.tags.clear()
     client.write([Shipment(to, image)])
     _whole(server, "a/b", image)
+
+
+def test_a_digest_that_is_not_the_artifacts_is_refused(
+    server: RegistryServer, client: RegistryClient, to: Reference
+) -> None:
+    first, second = random_image(1), random_image(2)
+    with pytest.raises(RequestError, match="names another digest"):
+        client.write([Shipment(to.with_digest(first.digest), second)])
+    assert server.requests == []
+    client.write([Shipment(to.with_digest(second.digest), second)])
+    _whole(server, "a/b", second)
+
+
+def test_the_same_thing_twice_in_one_call(server: RegistryServer, client: RegistryClient, to: Reference) -> None:
+    image = random_image(1, size=50_000)
+    client.write([Shipment(to, image), Shipment(to.with_tag("v2"), image), Shipment(to, image)])
+    assert len(server.asked("POST")) == 2
+    assert server.tag("a/b", "v1") == server.tag("a/b", "v2") == image.digest
 
 
 # Several at once
@@ -457,4 +475,4 @@ def test_an_interrupt_in_the_main_thread_ends_the_others(monkeypatch: pytest.Mon
     with pytest.raises(KeyboardInterrupt):
         each(2, lambda _item: release.wait(10), range(10))
     release.set()
-    assert joined == [None, 0.05, 0.05]
+    assert joined == [None, 0.025, 0.025]
