@@ -1,0 +1,1 @@
+"""Windows registry hives (regf): read lazily, edited as values, merged, compared, written, checked; bytes in, bytes out."""

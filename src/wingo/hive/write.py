@@ -1,0 +1,272 @@
+"""Writing a hive, whole or of a layer: the same keys give the same bytes.
+
+Nothing comes from a clock: times are the keys' own, and the base block's is given. Cells are laid out key by key: a key's values,
+its class, then the keys directly below it and their list; bins have 4096 bytes unless a cell needs more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from struct import pack, pack_into
+
+from wingo.errors import RequestError
+from wingo.hive import cells
+from wingo.hive.cells import (
+    BASE_BLOCK,
+    BIN_HEADER,
+    INLINE,
+    KEY,
+    KEY_LATIN,
+    KEY_NO_DELETE,
+    KEY_ROOT,
+    KEY_SIZE,
+    MAX_DEPTH,
+    NO_CELL,
+    SEGMENT,
+    VALUE_LATIN,
+    VALUE_TOMBSTONE,
+)
+from wingo.hive.keys import Key, check_key_name
+from wingo.hive.upcase import name_hash, upcase
+from wingo.hive.values import Value
+
+_LEAF = 507
+"""Keys in a leaf: as many as fit a bin of 4096 bytes."""
+
+_MAX_BYTES = 1 << 30
+
+
+def write_hive(root: Key, *, name: str = "", last_written: int = 0) -> bytes:
+    """A whole hive (version 1.5) of a key and everything below it.
+
+    Args:
+        root: what becomes the root key.
+        name: the end of the path in the base block, for people.
+        last_written: the time in the base block: units of 100 ns since 1601.
+
+    Raises:
+        RequestError: a name, a number or the depth is beyond what a hive can hold, or two names are the same.
+        Malformed: the hive that the keys are read from is not what its format says.
+    """
+    return _Writer(minor=cells.LATEST_PLAIN).write(root, name, last_written)
+
+
+def write_delta(root: Key, *, name: str = "", last_written: int = 0) -> bytes:
+    """The hive of a layer (version 1.6, base block flag 2): as `write_hive`, with the keys' layer bytes."""
+    return _Writer(minor=cells.LAYERED).write(root, name, last_written)
+
+
+class _Writer:
+    def __init__(self, *, minor: int) -> None:
+        self._minor = minor
+        self._bins = bytearray()
+        self._position = 0
+        self._limit = 0
+        self._descriptors: dict[bytes, list[int]] = {}
+
+    def write(self, root: Key, name: str, last_written: int) -> bytes:
+        """The whole file."""
+        self._bins += bytes(BASE_BLOCK)
+        self._position = self._limit = BASE_BLOCK
+        first = self._reserve(root, is_root=True)
+        stack = [(root, first, NO_CELL, 0)]
+        while stack:
+            key, offset, parent, depth = stack.pop()
+            if depth > MAX_DEPTH:
+                raise RequestError(f"keys are nested more than {MAX_DEPTH} deep at {key.name!r}")
+            children = self._key(key, offset, parent)
+            stack.extend((child, cell, offset, depth + 1) for child, cell in reversed(children))
+        self._link_descriptors()
+        self._end_bin()
+        self._base_block(first, name, last_written)
+        return bytes(self._bins)
+
+    def _base_block(self, root: int, name: str, last_written: int) -> None:
+        size = len(self._bins) - BASE_BLOCK
+        flags = cells.LAYERED_FLAG if self._minor == cells.LAYERED else 0
+        tail = name.encode("utf-16-le", "surrogatepass")[-62:]
+        none = bytes(16)
+        fields = (b"regf", 1, 1, last_written, 1, self._minor, 0, 1, root, size, 1, tail, none, none, flags, none, 0)
+        cells.BASE.pack_into(self._bins, 0, *fields)
+        pack_into("<Q", self._bins, BASE_BLOCK + 20, last_written)
+        pack_into("<I", self._bins, 508, cells.checksum(self._bins))
+
+    def _allocate(self, size: int) -> int:
+        """A cell with room for so many bytes of content; gives where the cell starts in the file."""
+        whole = size + 4 + 7 & ~7
+        if self._position + whole > self._limit:
+            self._end_bin()
+            length = max(BASE_BLOCK, -(-(whole + BIN_HEADER) // BASE_BLOCK) * BASE_BLOCK)
+            start = len(self._bins)
+            if start + length > _MAX_BYTES:
+                raise RequestError(f"the hive would have more than {_MAX_BYTES} bytes")
+            self._bins += bytes(length)
+            cells.HEADER.pack_into(self._bins, start, b"hbin", start - BASE_BLOCK, length, 0, 0, 0)
+            self._position = start + BIN_HEADER
+            self._limit = start + length
+        at = self._position
+        pack_into("<i", self._bins, at, -whole)
+        self._position = at + whole
+        return at
+
+    def _end_bin(self) -> None:
+        if self._position < self._limit:
+            pack_into("<i", self._bins, self._position, self._limit - self._position)
+        self._position = self._limit
+
+    def _put(self, content: bytes) -> int:
+        """A cell with that content; gives its offset."""
+        at = self._allocate(len(content))
+        self._bins[at + 4 : at + 4 + len(content)] = content
+        return at - BASE_BLOCK
+
+    def _reserve(self, key: Key, *, is_root: bool = False) -> int:
+        """A cell for a key, whose name is all that is needed now; gives its offset."""
+        name = key.name
+        if not is_root:
+            check_key_name(name)
+        encoded = _latin(name)
+        raw = name.encode("utf-16-le", "surrogatepass") if encoded is None else encoded
+        at = self._allocate(KEY_SIZE + len(raw))
+        self._bins[at + 80 : at + 80 + len(raw)] = raw
+        pack_into("<HH", self._bins, at + 76, len(raw), KEY_LATIN if encoded is not None else 0)
+        return at - BASE_BLOCK
+
+    def _key(self, key: Key, offset: int, parent: int) -> list[tuple[Key, int]]:
+        """Fills a key's cell and writes what it points to; gives the keys below it and their cells."""
+        is_root = parent == NO_CELL
+        values, children = key.values(), key.subkeys()
+        value_list, longest_name, largest = self._values(values, key.name)
+        class_name = key.class_name
+        if len(class_name) > 0xFFFF:
+            raise RequestError(f"the class of the key {key.name!r} has more than 65535 bytes")
+        where = self._put(class_name) if class_name else NO_CELL
+        cells_of = [(child, self._reserve(child)) for child in children]
+        subkey_list = self._subkeys(cells_of, key.name)
+        at = BASE_BLOCK + offset
+        name_size = int.from_bytes(self._bins[at + 76 : at + 78], "little")
+        flags = key.flags & ~(KEY_ROOT | KEY_LATIN) | self._bins[at + 78]
+        layer = key.layer if self._minor == cells.LAYERED else 0
+        KEY.pack_into(
+            self._bins,
+            at,
+            -(KEY_SIZE + name_size + 4 + 7 & ~7),
+            b"nk",
+            flags | (KEY_ROOT | KEY_NO_DELETE if is_root else 0),
+            key.last_written,
+            0,
+            0 if is_root else layer,
+            0,
+            parent if not is_root else 0,
+            len(children),
+            0,
+            subkey_list,
+            NO_CELL,
+            len(values),
+            value_list,
+            self._descriptor(key.security),
+            where,
+            max((_units(child.name) for child in children), default=0),
+            key.user_flags,
+            0,
+            max((len(child.class_name) for child in children), default=0),
+            longest_name,
+            largest,
+            0,
+            name_size,
+            len(class_name),
+        )
+        return cells_of
+
+    def _values(self, values: Sequence[Value], key_name: str) -> tuple[int, int, int]:
+        """The list of values, the longest name and the largest data, in bytes."""
+        if not values:
+            return NO_CELL, 0, 0
+        if len({upcase(value.name) for value in values}) != len(values):
+            raise RequestError(f"the key {key_name!r} has two values of the same name")
+        at = self._allocate(4 * len(values))
+        offsets = [self._value(value) for value in values]
+        pack_into(f"<{len(offsets)}I", self._bins, at + 4, *offsets)
+        longest = max(_units(value.name) for value in values)
+        return at - BASE_BLOCK, longest, max(len(value.data) for value in values)
+
+    def _value(self, value: Value) -> int:
+        name, data = value.name, value.data
+        encoded = _latin(name)
+        raw = name.encode("utf-16-le", "surrogatepass") if encoded is None else encoded
+        if len(raw) > 2 * cells.MAX_VALUE_NAME:
+            raise RequestError(f"the value's name {name[:40]!r}... has more than {cells.MAX_VALUE_NAME} characters")
+        flags = VALUE_LATIN if name and encoded is not None else 0
+        size, where = len(data), 0
+        if value.tombstone:
+            if self._minor != cells.LAYERED:
+                raise RequestError(f"the value {name!r} is a tombstone, which only a layer has")
+            flags, where = flags | VALUE_TOMBSTONE, NO_CELL
+        elif size <= 4:
+            size, where = size | INLINE, int.from_bytes(data.ljust(4, b"\0"), "little")
+        at = self._allocate(cells.VALUE_SIZE + len(raw))
+        cell_size = -(cells.VALUE_SIZE + len(raw) + 4 + 7 & ~7)
+        if not where and not size & INLINE:
+            where = self._data(data)
+        cells.VALUE.pack_into(self._bins, at, cell_size, b"vk", len(raw), size, where, value.type, flags, 0)
+        self._bins[at + 24 : at + 24 + len(raw)] = raw
+        return at - BASE_BLOCK
+
+    def _data(self, data: bytes) -> int:
+        if len(data) <= SEGMENT:
+            return self._put(data)
+        segments = [self._put(data[start : start + SEGMENT]) for start in range(0, len(data), SEGMENT)]
+        if len(segments) > 0xFFFF:
+            raise RequestError(f"a value has {len(data)} bytes, more than a hive can hold")
+        listed = self._put(pack(f"<{len(segments)}I", *segments))
+        return self._put(pack("<2sHI", b"db", len(segments), listed))
+
+    def _subkeys(self, children: Sequence[tuple[Key, int]], key_name: str) -> int:
+        if not children:
+            return NO_CELL
+        names = [upcase(child.name) for child, _ in children]
+        for before, after in pairwise(names):
+            if before >= after:
+                raise RequestError(f"the keys below {key_name!r} are not in order, or two are the same: {after!r}")
+        leaves = []
+        for start in range(0, len(children), _LEAF):
+            part = range(start, min(start + _LEAF, len(children)))
+            words = [word for index in part for word in (children[index][1], name_hash(names[index]))]
+            leaves.append(self._put(pack(f"<2sH{len(words)}I", b"lh", len(part), *words)))
+        if len(leaves) == 1:
+            return leaves[0]
+        if len(leaves) > 0xFFFF:
+            raise RequestError(f"the key {key_name!r} has {len(children)} subkeys, more than a hive can hold")
+        return self._put(pack(f"<2sH{len(leaves)}I", b"ri", len(leaves), *leaves))
+
+    def _descriptor(self, descriptor: bytes) -> int:
+        """The security cell of a descriptor; the same descriptor has one cell."""
+        if not descriptor:
+            return NO_CELL
+        known = self._descriptors.get(descriptor)
+        if known is None:
+            content = pack("<2sHIIII", b"sk", 0, 0, 0, 0, len(descriptor)) + descriptor
+            known = self._descriptors[descriptor] = [self._put(content), 0]
+        known[1] += 1
+        return known[0]
+
+    def _link_descriptors(self) -> None:
+        """Sets the links of the circle of security cells, and how often each is used."""
+        used = list(self._descriptors.values())
+        for index, (offset, count) in enumerate(used):
+            following, before = used[(index + 1) % len(used)][0], used[index - 1][0]
+            pack_into("<III", self._bins, BASE_BLOCK + offset + 8, following, before, count)
+
+
+def _latin(name: str) -> bytes | None:
+    """A name with one byte per character, where that is possible."""
+    try:
+        return name.encode("latin-1")
+    except UnicodeEncodeError:
+        return None
+
+
+def _units(name: str) -> int:
+    """The bytes of a name in UTF-16."""
+    return 2 * len(name) if name.isascii() else len(name.encode("utf-16-le", "surrogatepass"))
