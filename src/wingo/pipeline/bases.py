@@ -99,8 +99,8 @@ def _matcher(pattern: str) -> tuple[Platform, ...]:
     if pattern in ("windows", "linux"):
         return (Platform(pattern, ""),)
     expanded = expand_platform(pattern)
-    if len(expanded) > 1 and "/" in pattern:
-        # "windows/amd64" here is every version of it, not the two that are built by default.
+    if "/" in pattern and not any(mark in pattern for mark in ":("):
+        # "windows/arm64" here is every version of it, not those that are built by default.
         return (msgspec.structs.replace(expanded[0], os_version=""),)
     return expanded
 

@@ -61,6 +61,11 @@ def test_the_most_specific_pattern_wins_whatever_the_order():
         assert _names([WINDOWS_2022, WINDOWS_2025], bases) == ["scratch", "nanoserver"]
 
 
+def test_a_pattern_without_a_version_is_every_version():
+    arm = Platform("windows", "arm64", os_version="10.0.20348")
+    assert _names([arm], {"windows/arm64": "scratch"}) == ["scratch"]
+
+
 def test_short_names_become_published_references():
     (choice,) = choose_bases([WINDOWS_2022], {})
     assert str(choice.place) == "mcr.microsoft.com/windows/nanoserver:ltsc2022"
