@@ -274,7 +274,7 @@ def _cached(layer: Layer, cache: Cache) -> Layer:
     descriptor = layer.descriptor
     if not cache.blobs.has(descriptor.digest, descriptor.size):
         return layer
-    return msgspec.structs.replace(layer, open=partial(cache.open_layer, descriptor))
+    return msgspec.structs.replace(layer, open=partial(cache.open_layer, descriptor, layer.open))
 
 
 def artifact_in_cache(

@@ -36,11 +36,12 @@ if TYPE_CHECKING:
 
     from wingo.archive.entry import LayerRecipe
     from wingo.archive.pack import PackedLayer
-    from wingo.image.model import Layer
+    from wingo.image.model import Layer, Opener
 
 MAX_RECORD_BYTES = 64 << 20
 """Bytes of one record; a build record lists every file of a program's packages."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+_READ_SIZE = 1 << 20
 _RECORDS = "records" + os.sep
 _T = TypeVar("_T")
 
@@ -161,32 +162,60 @@ class Cache:
             HostError: a file cannot be read, or the cache cannot be written.
             ContentError: a file changed while it was read.
         """
-        from wingo.archive.pack import pack, recipe_key
+        from wingo.archive.pack import recipe_key
         from wingo.image.model import Layer
 
         key = key or recipe_key(recipe, compression=compression)
-        packed = self.packed(key)
-        if packed is None:
+
+        def pack_now() -> PackedLayer:
+            from wingo.archive.pack import pack
+
             with self.blobs.writer() as writer:
                 packed = pack(recipe, writer, compression=compression, threads=threads)
                 writer.keep()
             self._write("packed", key, _Packed(packed.descriptor, packed.diff_id, packed.uncompressed_size))
-        return Layer(packed.descriptor, packed.diff_id, partial(self.open_layer, packed.descriptor))
+            return packed
 
-    def open_layer(self, descriptor: Descriptor) -> BinaryIO:
-        """Opens a layer that is here; its bytes are checked while they are read.
+        packed = self.packed(key) or pack_now()
+
+        def open_anew() -> BinaryIO:
+            pack_now()
+            return self.open_layer(packed.descriptor)
+
+        opener = partial(self.open_layer, packed.descriptor, open_anew)
+        return Layer(packed.descriptor, packed.diff_id, opener)
+
+    def open_layer(self, descriptor: Descriptor, elsewhere: Opener | None = None) -> BinaryIO:
+        """Opens a layer that is here. It is read once before, so that a damaged one is mended and not passed on.
+
+        Args:
+            descriptor: of the layer.
+            elsewhere: opens the same layer when it is not here any more, or is damaged.
 
         Raises:
-            HostError: it is not here any more.
-            ContentError: it is damaged; it has been removed by then.
+            HostError: it is not here any more, and nobody else has it.
         """
-        stream = self.blobs.open(descriptor)
-        if stream is None:
-            raise HostError(
-                f"the layer {descriptor.digest} has gone from the cache {self.root}",
-                hint="Run the same command again: it makes or fetches the layer anew.",
-            )
-        return stream
+        stream = self.blobs.open(descriptor) if self._is_sound(descriptor) else None
+        if stream is not None:
+            return stream
+        if elsewhere is not None:
+            return elsewhere()
+        raise HostError(
+            f"the layer {descriptor.digest} has gone from the cache {self.root}",
+            hint="Run the same command again: it makes or fetches the layer anew.",
+        )
+
+    def _is_sound(self, descriptor: Descriptor) -> bool:
+        try:
+            stream = self.blobs.open(descriptor)
+            if stream is None:
+                return False
+            with stream:
+                while stream.read(_READ_SIZE):
+                    pass
+        except ContentError:
+            return False
+        return True
 
     # Records of others
 

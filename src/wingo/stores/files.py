@@ -176,7 +176,9 @@ class _Tree:
             for member, content in read_tar(tar, limits):
                 parts = self._parts(member.name)
                 if parts is None:
-                    self._skip("entries outside of Files, the registry's hives among them")
+                    # The empty directories that every layer has are not worth a word.
+                    if member.kind is not MemberKind.DIRECTORY:
+                        self._skip("files outside of Files, the registry's hives among them")
                 elif not parts:
                     if member.kind is not MemberKind.DIRECTORY:
                         raise Malformed("tar", "the root is no directory", offset=member.offset)

@@ -166,17 +166,37 @@ def test_every_damaged_file_is_mended_and_said(cache, notes, damage) -> None:
     assert cache.document(DESCRIPTOR.digest) == b"index"
 
 
-@pytest.mark.parametrize("damage", [flip, truncate, empty])
-def test_a_damaged_layer_is_packed_again_by_the_next_who_asks(cache, notes, damage) -> None:
+@pytest.mark.parametrize("damage", [flip, truncate, empty, os.unlink])
+def test_a_damaged_layer_is_packed_again_at_once(cache, notes, damage) -> None:
     layer = cache.pack(recipe())
     damage(cache.blobs.path(layer.descriptor.digest))
-    if damage is flip:
-        # Of the right length: it is noticed when it is read.
-        with pytest.raises(ContentError), cache.pack(recipe()).open() as stream:
-            stream.read()
-        assert len(notes) == 1
-    with cache.pack(recipe()).open() as stream:
+    with layer.open() as stream:
         assert sha256_digest(stream.read()) == layer.descriptor.digest
+    assert len(notes) == (0 if damage is os.unlink else 1)
+    with cache.open_layer(layer.descriptor) as stream:
+        assert stream.read()
+
+
+@pytest.mark.parametrize("damage", [flip, truncate, empty, os.unlink])
+def test_a_damaged_layer_of_somebody_else_is_had_elsewhere(cache, damage) -> None:
+    data = b"a base's layer" * 1000
+    descriptor = Descriptor("x", cache.blobs.put(data), len(data))
+    damage(cache.blobs.path(descriptor.digest))
+    with cache.open_layer(descriptor, lambda: io.BytesIO(data)) as stream:
+        assert stream.read() == data
+    with pytest.raises(HostError, match="has gone from the cache") as caught:
+        cache.open_layer(descriptor)
+    assert "same command again" in caught.value.hint
+
+
+def test_a_layer_that_cannot_be_packed_again(cache) -> None:
+    content = [b"program"]
+    changing = Content(7, lambda: io.BytesIO(content[0]), "main.exe")
+    layer = cache.pack(LayerRecipe((Entry("f", EntryKind.FILE, content=changing),), 0, ""))
+    content[0] = b"PROGRAM"
+    cache.blobs.remove(layer.descriptor.digest)
+    with pytest.raises(HostError, match="has gone from the cache"):
+        layer.open()
 
 
 def test_what_another_version_wrote_is_not_believed(cache, notes) -> None:
@@ -201,17 +221,6 @@ def test_a_tag_file_for_another_reference_is_not_believed(cache) -> None:
     (other,) = set(every_file(cache)) - {path}
     os.replace(path, other)
     assert cache.seen_tag(NAME) is None
-
-
-def test_a_layer_that_was_removed_meanwhile(cache) -> None:
-    layer = cache.pack(recipe())
-    cache.blobs.remove(layer.descriptor.digest)
-    with pytest.raises(HostError, match="has gone from the cache") as caught:
-        layer.open()
-    assert "same command again" in caught.value.hint
-    assert cache.packed(recipe_key(recipe())) is None
-    with cache.pack(recipe()).open() as stream:
-        assert stream.read()
 
 
 def test_two_caches_on_one_directory(cache, notes) -> None:
