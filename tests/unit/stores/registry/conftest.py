@@ -58,7 +58,7 @@ class RawServer:
                 try:
                     connection.sendall(answer)
                     connection.shutdown(socket.SHUT_WR)
-                    connection.settimeout(2)
+                    connection.settimeout(0.3)
                     while connection.recv(65536):
                         pass
                 except OSError:

@@ -39,7 +39,7 @@ _ANSWERS = st.lists(_PIECES | st.binary(max_size=5), max_size=30).map(b"".join)
 
 
 @given(_ANSWERS, st.sampled_from(["GET", "HEAD"]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_answers(answer: bytes, method: str) -> None:
     ours, theirs = socket.socketpair()
     finished: list[bool] = []

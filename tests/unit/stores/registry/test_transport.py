@@ -328,14 +328,14 @@ def test_a_proxy_that_refuses() -> None:
             _ask(transport, parse_url("https://registry.example/v2/"))
 
 
-def test_a_proxy_that_is_spoken_to_over_tls_can_be_used_for_plain_requests() -> None:
+def test_a_proxy_that_is_spoken_to_over_tls_can_be_used_for_plain_requests(server: RegistryServer) -> None:
     """The connection is to the proxy, and no tunnel; that it does not speak TLS here shows where it went."""
-    with RawServer(OK) as proxy:
-        proxies = Proxies(
-            http=Proxy(parse_url(f"https://{proxy.host}")), https=Proxy(parse_url(f"https://{proxy.host}"))
-        )
-        with make_transport(proxies=proxies) as transport, pytest.raises(RemoteError, match="127"):
-            _ask(transport, parse_url("http://registry.example/v2/"))
+    proxy = Proxy(parse_url(f"https://{server.host}"))
+    with (
+        make_transport(proxies=Proxies(http=proxy, https=proxy)) as transport,
+        pytest.raises(RemoteError, match=rf"{server.host} speaks plain HTTP"),
+    ):
+        _ask(transport, parse_url("http://registry.example/v2/"))
 
 
 def test_tls_to_a_proxy_for_tls_is_refused() -> None:
