@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from wingo.oci.config import ContainerConfig
-from wingo.pipeline.application import CREATED_BY, Application, PlannedLayer, placed_items, placed_paths
+from wingo.pipeline.application import CREATED_BY, Application, PlannedLayer, path_for, placed_items, placed_paths
 from wingo.pipeline.content import Item, ItemKind
 from wingo.windows.command import host_process_path, plan_entrypoint, user_name, working_directory
 from wingo.windows.environment import merge_environment
@@ -60,20 +60,21 @@ def _request(item: Item) -> LayerRequest:
 
 def _with_permissions(requests: list[LayerRequest], permissions: Mapping[str, str]) -> list[LayerRequest]:
     """Gives the paths of the `permissions` table their SDDL; a path that nothing else brings becomes a directory."""
+    placed = {path_for(path, "windows") or path: sddl for path, sddl in permissions.items()}
     wanted = {}
-    for path in permissions:
-        check_complete(permissions[path])
+    for path, sddl in placed.items():
+        check_complete(sddl)
         wanted[fold(parse_path(path))] = path
     changed: list[LayerRequest] = []
     for request in requests:
         path = wanted.pop(fold(parse_path(request.path)), "") if isinstance(request, _DESCRIBED) else ""
         if path and isinstance(request, _DESCRIBED):
-            attributes = msgspec.structs.replace(request.attributes, access=permissions[path])
+            attributes = msgspec.structs.replace(request.attributes, access=placed[path])
             changed.append(msgspec.structs.replace(request, attributes=attributes))
         else:
             changed.append(request)
     return changed + [
-        WindowsDirectory(path=path, attributes=Attributes(permissions[path]), source=f"permissions of {path}")
+        WindowsDirectory(path=path, attributes=Attributes(placed[path]), source=f"permissions of {path}")
         for path in wanted.values()
     ]
 

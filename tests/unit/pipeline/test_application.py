@@ -83,6 +83,7 @@ def test_permissions_by_path_replace_the_descriptor_whatever_the_case():
 def test_permissions_of_a_new_path_make_a_directory():
     names = _names("windows", permissions={r"C:\queue": "O:BAG:SYD:(A;OICI;FA;;;BA)"})
     assert "Files/queue" in names
+    assert "Files/app/queue" in _names("windows", permissions={"queue": "O:BAG:SYD:(A;OICI;FA;;;BA)"})
 
 
 def test_incomplete_permissions_are_refused():
