@@ -301,7 +301,7 @@ def artifact_in_cache(
 
     def open_layer(descriptor: Descriptor) -> Opener:
         if cache.blobs.has(descriptor.digest, descriptor.size):
-            return lambda: cache.open_layer(descriptor)
+            return lambda: cache.open_layer(descriptor, open_elsewhere(descriptor))
         opener = open_elsewhere(descriptor)
         if opener is None:
             raise _Gone

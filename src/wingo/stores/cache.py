@@ -315,7 +315,7 @@ class Cache:
         self._notes(f"{path} in the cache was damaged; it was removed and is made again")
 
     def _damaged_blob(self, digest: Digest, error: ContentError) -> None:
-        self._notes(f"the cached blob {digest} was damaged ({type(error).__name__}); it was removed")
+        self._notes(f"the cached blob {digest} was damaged ({type(error).__name__}); it is made or fetched again")
 
 
 def _key(name: str) -> str:
