@@ -351,6 +351,7 @@ PUBLISHED = {
     "go.mod": "module example.com/pub/v2\n\ngo 1.21\n",
     "main.go": 'package main\n\nvar v string\n\nfunc main() { print("pub ", v) }\n',
     "cmd/Tool/main.go": MAIN,
+    "other/Tool/main.go": 'package main\n\nfunc main() { print("other") }\n',
     "lib/lib.go": "package lib\n",
 }
 
@@ -385,6 +386,12 @@ def test_a_published_program_for_any_platform_even_with_gobin(world: World, plat
     world.environment["GOENV"] = str(env_file)
     assert world.build("app", "example.com/pub/v2@v2.0.1", platform=platform).binaries[0].size > 100_000
     assert not (world.top / "bin").exists()
+
+
+def test_published_programs_of_one_name_do_not_overwrite_each_other(world: World) -> None:
+    publish(world, "example.com/pub/v2", "v2.0.1", PUBLISHED)
+    targets = ("example.com/pub/v2/cmd/Tool@v2.0.1", "example.com/pub/v2/other/Tool@v2.0.1")
+    assert [output_of(binary) for binary in world.build("app", *targets).binaries] == ["", "other"]
 
 
 def test_latest_moves(world: World) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.golang.command import GoFlags
-from wingo.golang.environment import flag_value, relevant, settings, split_flags
+from wingo.golang.command import GoFlags, all_flags
+from wingo.golang.environment import flag_value, relevant
 from wingo.golang.fingerprint import (
     Binary,
     Glance,
@@ -149,7 +149,7 @@ class Go:
         for group in sets:
             values: Mapping[str, str] = {}
             if names:
-                values = self._values(group, names)
+                values = self._values(group, names, flags)
             filled = msgspec.structs.replace(
                 flags,
                 ldflags=tuple(fill(text, values, self.environment) for text in flags.ldflags),
@@ -181,7 +181,7 @@ class Go:
 
         return Compilation(self, checked, self._folder(checked.request)).run()
 
-    def _values(self, group: TargetSet, names: frozenset[str]) -> Mapping[str, str]:
+    def _values(self, group: TargetSet, names: frozenset[str], flags: GoFlags) -> Mapping[str, str]:
         if not group.published:
             return template_values(names, group.directory, self.environment, self.runner)
         from wingo.golang.published import query, template_values_of
@@ -191,7 +191,7 @@ class Go:
             group.patterns[:1],
             toolchain=self.toolchain,
             runner=self.runner,
-            environment=self.environment,
+            environment={**self.environment, **dict(flags.env)},
             scratch=self.cache,
         )
         return template_values_of(found[group.patterns[0]], names, self.environment)
@@ -216,7 +216,7 @@ class Go:
             if not reason and not record.complete:
                 reason, relist = "the last build did not see all of its inputs", True
         if record is not None and not reason and record.pinned:
-            reason = self._moved(record.pinned)
+            reason = self._moved(record.pinned, request)
             relist = bool(reason)
         repositories: tuple[VcsState, ...] = ()
         if not request.targets.published and self.stamps(request):
@@ -230,8 +230,14 @@ class Go:
 
     def stamps(self, request: BuildRequest) -> bool:
         """Whether the state of version control goes into the programs."""
-        flags = [*split_flags(settings(self.environment).get("GOFLAGS", "")), *request.flags.extra]
-        return flag_value(flags, "buildvcs") not in ("false", "0", "f", "F", "FALSE", "False")
+        return flag_value(all_flags(request.flags, self.environment), "buildvcs") not in (
+            "false",
+            "0",
+            "f",
+            "F",
+            "FALSE",
+            "False",
+        )
 
     def _repositories(
         self, request: BuildRequest, record: Record | None, states: dict[str, VcsState]
@@ -247,13 +253,17 @@ class Go:
             states[repository.root] = vcs_state(repository, self.environment, self.runner)
         return states[repository.root]
 
-    def _moved(self, pinned: Sequence[Pinned]) -> str:
+    def _moved(self, pinned: Sequence[Pinned], request: BuildRequest) -> str:
         from wingo.golang.published import ask_modules
 
         os.makedirs(self.cache, exist_ok=True)
         names = [f"{pin.module}@{pin.asked}" for pin in pinned]
         now = ask_modules(
-            names, toolchain=self.toolchain, runner=self.runner, environment=self.environment, scratch=self.cache
+            names,
+            toolchain=self.toolchain,
+            runner=self.runner,
+            environment={**self.environment, **dict(request.flags.env)},
+            scratch=self.cache,
         )
         for pin, name in zip(pinned, names, strict=True):
             module = now.get(name)

@@ -100,10 +100,15 @@ def tag_list(flags: GoFlags, zones: bool, environment: Mapping[str, str]) -> tup
     tags = list(flags.tags)
     if zones:
         if not tags:
-            value = flag_value([*split_flags(settings(environment).get("GOFLAGS", "")), *flags.extra], "tags") or ""
+            value = flag_value(all_flags(flags, environment), "tags") or ""
             tags = [tag for tag in value.replace(",", " ").split() if tag]
         tags.append("timetzdata")
     return tuple(dict.fromkeys(tags))
+
+
+def all_flags(flags: GoFlags, environment: Mapping[str, str]) -> list[str]:
+    """GOFLAGS, wherever it was set, and the other flags of a build, which win."""
+    return [*split_flags(settings({**environment, **dict(flags.env)}).get("GOFLAGS", "")), *flags.extra]
 
 
 def build_environment(given: Mapping[str, str], goos: str, goarch: str, variant: str, flags: GoFlags) -> dict[str, str]:

@@ -73,7 +73,7 @@ class Compilation:
             mains = tuple(MainPackage(b.import_path, b.directory, b.module, b.version, b.name) for b in record.binaries)
             zones, listing = record.zones, None
             binaries = self._compile(mains, zones)
-            notes = self._notes(mains, zones)
+            notes = self._notes([main.name for main in mains], zones)
             return self._finish(began, binaries, notes, zones, record.watch())
         mains = resolve(
             request.targets, request.goos, request.goarch, request.variant, request.flags,
@@ -88,7 +88,7 @@ class Compilation:
             zones = False
             binaries = self._compile(mains, zones)
             listing = lister.result()
-        notes = self._notes(mains, zones)
+        notes = self._notes([main.name for main in mains], zones)
         listed = {package.import_path for package in listing.packages} if listing is not None else set()
         if listing is None or not listed.issuperset(main.import_path for main in mains):
             return Built(binaries, notes, "go list could not say what it depends on")
@@ -156,28 +156,37 @@ class Compilation:
 
         request = self.request
         patterns = request.targets.patterns
-        found = query(patterns, toolchain=self.toolchain, runner=self.runner, environment=self.given, scratch=self.work)
-        cache = module_cache(self.given)
+        given = {**self.given, **dict(request.flags.env)}
+        found = query(patterns, toolchain=self.toolchain, runner=self.runner, environment=given, scratch=self.work)
+        cache = module_cache(given)
         exact = tuple(f"{pattern.partition('@')[0]}@{found[pattern].version}" for pattern in patterns)
         zones = False
         if request.zones and "timetzdata" not in tag_list(request.flags, False, self.given):
             zones = self._published_zones(exact, found[patterns[0]], cache)
-        build = self._command(exact, "", zones)
-        env = install_environment(build.environment(self.given), self.given, self.work)
-        self._go(build.argv(self.toolchain.path, "", self.given), self.work, env)
-        output = os.path.join(env["GOPATH"], "bin")
-        across = os.path.join(output, f"{request.goos}_{request.goarch}")
-        mains = tuple(main_of(pattern, found[pattern], cache) for pattern in patterns)
-        binaries = tuple(
-            self._keep(across if os.path.isdir(across) else output, main, found[pattern].vcs)
-            for main, pattern in zip(mains, patterns, strict=True)
-        )
+        patterns_of = {pattern.partition("@")[0]: pattern for pattern in patterns}
+        kept: dict[str, Binary] = {}
+        for number, group in enumerate(
+            _without_twins([main_of(pattern, found[pattern], cache) for pattern in patterns])
+        ):
+            scratch = os.path.join(self.work, str(number))
+            os.makedirs(scratch)
+            build = self._command(tuple(f"{main.import_path}@{main.version}" for main in group), "", zones)
+            env = install_environment(build.environment(self.given), given, scratch)
+            self._go(build.argv(self.toolchain.path, "", self.given), self.work, env)
+            output = os.path.join(env["GOPATH"], "bin")
+            across = os.path.join(output, f"{request.goos}_{request.goarch}")
+            for main in group:
+                pattern = patterns_of[main.import_path]
+                fetched = main_of(pattern, found[pattern], cache)  # now its sources are on disk
+                folder = across if os.path.isdir(across) else output
+                kept[main.import_path] = self._keep(folder, fetched, found[pattern].vcs)
+        binaries = tuple(kept[path] for path in patterns_of)
         pinned = tuple(
             Pinned(found[pattern].path, asked, found[pattern].version)
             for pattern in patterns
             if not is_exact(asked := pattern.partition("@")[2])
         )
-        notes = self._notes(mains, zones)
+        notes = self._notes(tuple(binary.name for binary in binaries), zones)
         write_record(
             os.path.join(self.folder, "record"),
             Record(binaries, pinned=tuple(dict.fromkeys(pinned)), notes=notes, zones=zones),
@@ -212,8 +221,8 @@ class Compilation:
 
     # -- both ------------------------------------------------------------------------------------------------------
 
-    def _notes(self, mains: Sequence[MainPackage], zones: bool) -> tuple[str, ...]:
-        return (_ZONES_NOTE.format(names=", ".join(main.name for main in mains)),) if zones else ()
+    def _notes(self, names: Sequence[str], zones: bool) -> tuple[str, ...]:
+        return (_ZONES_NOTE.format(names=", ".join(names)),) if zones else ()
 
     def _go(self, argv: Sequence[str], directory: str, env: Mapping[str, str]) -> None:
         done = self.runner.run(argv, cwd=directory, env=env)
@@ -236,25 +245,18 @@ class Compilation:
         """Moves a program to where its content names it."""
         name = main.name + (".exe" if self.request.goos == "windows" else "")
         made = os.path.join(output, name)
-        digest = hashlib.sha256()
         try:
-            with open(made, "rb") as file:
-                while chunk := file.read(_HASH_CHUNK):
-                    digest.update(chunk)
+            digest = _digest(made)
         except FileNotFoundError as error:
             raise HostError(f"go made no {name} of {main.import_path}") from error
-        folder = os.path.join(self.folder, digest.hexdigest())
-        path = os.path.join(folder, name)
-        os.makedirs(folder, exist_ok=True)
-        try:
+        path = os.path.join(self.folder, digest, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        # The same program may be there already, and be read by another process: it stays, unless it is damaged.
+        if not os.path.isfile(path) or _digest(path) != digest:
             os.replace(made, path)
-        except PermissionError:
-            # On Windows a program that somebody reads cannot be replaced; it holds the same bytes.
-            if not os.path.isfile(path):
-                raise
         kept = os.stat(path)
         return Binary(
-            path, digest.hexdigest(), kept.st_size, main.name, main.import_path, main.directory, main.module,
+            path, digest, kept.st_size, main.name, main.import_path, main.directory, main.module,
             main.version, vcs, kept.st_mtime_ns,
         )  # fmt: skip
 
@@ -311,6 +313,14 @@ class _Lister:
         if self._error is not None:
             raise self._error
         return self._listing
+
+
+def _digest(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_HASH_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _without_twins(mains: Sequence[MainPackage]) -> list[list[MainPackage]]:
