@@ -19,6 +19,9 @@ A reference that this host can pull.
 .PARAMETER Program
 The program's path in the image; by default it is taken from the image's entrypoint.
 
+.PARAMETER Base
+The bare base, to compare the access lists of its directories; for instance mcr.microsoft.com/windows/nanoserver:ltsc2022.
+
 .PARAMETER DataDir
 The directory that was given to --data-dir.
 
@@ -35,12 +38,13 @@ SOURCE_DATE_EPOCH of the build.
 docker or nerdctl.
 
 .EXAMPLE
-./Check-Image.ps1 -Image registry.example/app:check -DataDir C:\data
+./Check-Image.ps1 -Image registry.example/app:check -Base mcr.microsoft.com/windows/nanoserver:ltsc2022
 #>
 [CmdletBinding()]
 param(
     [Parameter(Mandatory)] [string] $Image,
     [string] $Program,
+    [string] $Base,
     [string] $DataDir = 'C:\data',
     [string[]] $Links = @(),
     [string[]] $Removed = @(),
@@ -114,17 +118,11 @@ $holds = if ($list.Missing) { $null } else {
 Report 'L6' 'administrators change it, users read and run it' $holds $list.Text
 
 # L4: the directories of the base are as in the base
-$history = @($config.RootFS.Layers)
-$baseName = ''
-if ($config.Config.PSObject.Properties['Labels'] -and $config.Config.Labels) {
-    $label = $config.Config.Labels.PSObject.Properties['org.opencontainers.image.base.name']
-    if ($label) { $baseName = $label.Value }
-}
 foreach ($directory in 'C:\', 'C:\Program Files', 'C:\Windows') {
     $ours = Inside 'icacls', $directory 'ContainerAdministrator'
-    $theirs = if ($baseName) { Inside 'icacls', $directory 'ContainerAdministrator' $baseName } else { $null }
+    $theirs = if ($Base) { Inside 'icacls', $directory 'ContainerAdministrator' $Base } else { $null }
     $same = if ($null -eq $theirs -or $ours.Missing) { $null } else { $ours.Text -eq $theirs.Text }
-    Report 'L4' "$directory is as in the base" $same "$($ours.Text)`nof $($history.Count) layers; base: $baseName"
+    Report 'L4' "$directory is as in the base" $same ("$($ours.Text)`nin the base $Base`:`n" + $(if ($theirs) { $theirs.Text } else { 'not given' }))
 }
 
 # L7 L8: who ContainerUser is, and that it cannot change the program
