@@ -65,6 +65,7 @@ class Authenticator:
         self._credentials = credentials
         self._challenge: Challenge | None = None
         self._tokens: dict[tuple[str, ...], tuple[str, float]] = {}
+        self._known: dict[str, Credential | None] = {}
         self._lock = threading.Lock()
 
     def header(self, repository: str, scopes: Iterable[str]) -> str:
@@ -77,7 +78,8 @@ class Authenticator:
         if challenge is None:
             return ""
         if challenge.scheme == "basic":
-            credential = self._credentials.lookup(self._registry, repository)
+            with self._lock:
+                credential = self._credential(repository)
             return credential.basic if credential is not None and credential.password else ""
         wanted = tuple(sorted(set(scopes)))
         with self._lock:
@@ -110,8 +112,14 @@ class Authenticator:
                 del self._tokens[tuple(sorted(set(scopes)))]
         return not sent or challenge.scheme == "bearer"
 
+    def _credential(self, repository: str) -> Credential | None:
+        """Who we are there; asked for once, as a helper is a process."""
+        if repository not in self._known:
+            self._known[repository] = self._credentials.lookup(self._registry, repository)
+        return self._known[repository]
+
     def _fetch(self, challenge: Challenge, repository: str, scopes: tuple[str, ...]) -> tuple[str, float]:
-        credential = self._credentials.lookup(self._registry, repository)
+        credential = self._credential(repository)
         if credential is not None and credential.registry_token:
             return credential.registry_token, self._transport.clock() + 365 * 86400.0
         doing = f"getting a token for {self._registry}"

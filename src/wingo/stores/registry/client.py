@@ -10,7 +10,7 @@ import msgspec
 
 from wingo.errors import RemoteError, RequestError
 from wingo.image.progress import NO_PROGRESS
-from wingo.oci.reference import Reference
+from wingo.oci.reference import Reference, parse_tag
 from wingo.stores.registry.api import NOT_FOUND, Registry, Repository
 from wingo.stores.registry.credentials import NoCredentials
 from wingo.stores.registry.presence import Presence
@@ -157,7 +157,7 @@ class RegistryClient:
             The artifacts' descriptors.
 
         Raises:
-            RequestError: a reference names another digest; or an index is incomplete, and its other children are not in the repository.
+            RequestError: a tag that is none; a reference names another digest; or an index is incomplete, and its other children are not in the repository.
             RemoteError: a registry refuses or cannot be reached.
             WingoError: a layer's own bytes are not what they should be.
         """
@@ -177,6 +177,8 @@ class RegistryClient:
                     hint="Write to a tag, or to the repository alone.",
                 )
             tags = (*((shipment.to.tag,) if shipment.to.tag else ()), *shipment.tags)
+            for tag in tags:
+                parse_tag(tag)
             pushes.append(Push(repository, shipment.artifact, tuple(dict.fromkeys(tags)), shipment.referrers))
         return writer.write(pushes)
 

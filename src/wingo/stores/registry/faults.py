@@ -33,13 +33,22 @@ class Refusal(RemoteError):
 
     Attributes:
         codes: the registry's own error codes, for instance "MANIFEST_UNKNOWN" (distribution-spec, "Error Codes").
+        retry_after: seconds that it wants us to wait, 0 when it does not say.
     """
 
     def __init__(
-        self, message: str, *, status: int, codes: Sequence[str] = (), hint: str = "", temporary: bool = False
+        self,
+        message: str,
+        *,
+        status: int,
+        codes: Sequence[str] = (),
+        hint: str = "",
+        temporary: bool = False,
+        retry_after: float = 0.0,
     ) -> None:
         super().__init__(message, status=status, hint=hint, temporary=temporary)
         self.codes = tuple(codes)
+        self.retry_after = retry_after
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -143,7 +152,13 @@ def refusal(response: Response, doing: str, url: Url) -> Refusal:
         codes=codes,
         hint=hint,
         temporary=status in RETRIED,
+        retry_after=whole_seconds(response.headers.get("retry-after", "")) or 0.0,
     )
+
+
+def whole_seconds(text: str) -> float | None:
+    """A Retry-After header in seconds, None when it is a date or nonsense."""
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _registry_errors(body: bytes) -> tuple[tuple[str, ...], str]:

@@ -276,7 +276,7 @@ class Connection:
         if body is not None or method in ("POST", "PUT", "PATCH"):
             lines.append(f"Content-Length: {size}")
         for line in lines:
-            if not line.isprintable() or not line.isascii():
+            if not line.isprintable() or not line.isascii() or " " in target:
                 raise NotHttp("a request header with a character that none may have")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
         try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wingo.errors import Malformed, RemoteError, RequestError
-from wingo.stores.registry.faults import RETRIED, clean, network_fault
+from wingo.stores.registry.faults import RETRIED, clean, network_fault, whole_seconds
 from wingo.stores.registry.http1 import Body, Connection, Cut, NotHttp, Response
 from wingo.stores.registry.proxies import NO_PROXIES, Proxies, Proxy
 from wingo.stores.registry.url import Url, follow, is_loopback
@@ -200,13 +200,14 @@ class Transport:
             self._sleep(pause)
         raise AssertionError("the last try returns or raises")
 
-    def rest(self, tried: int) -> None:
+    def rest(self, tried: int, asked: float = 0.0) -> None:
         """Waits before another try.
 
         Args:
             tried: how often it has failed.
+            asked: seconds that the server wants; granted within limits.
         """
-        self._sleep(self._pause(tried))
+        self._sleep(max(self._pause(tried), min(asked, self._patience.longest_retry_after)))
 
     def _pause(self, tried: int) -> float:
         patience = self._patience
@@ -218,11 +219,9 @@ class Transport:
         asked = response.headers.get("retry-after", "")
         if not asked:
             return self._pause(tried)
-        if asked.isascii() and asked.isdigit() and len(asked) < 10:
-            seconds = float(asked)
-        else:
-            date = response.headers.get("date", "")
-            seconds = _seconds_between(date, asked)
+        seconds = whole_seconds(asked)
+        if seconds is None:
+            seconds = _seconds_between(response.headers.get("date", ""), asked)
         return max(seconds, 0.0) + self._random() if seconds <= self._patience.longest_retry_after else None
 
     def _followed(

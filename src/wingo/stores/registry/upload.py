@@ -117,7 +117,7 @@ class Upload:
                 if tried == _MAX_TRIES or not (error.temporary or too_large or lost):
                     raise
                 mount_from = ""
-                transport.rest(tried)
+                transport.rest(tried, _asked(error))
                 continue
             return False
         raise AssertionError("the last try returns or raises")
@@ -151,6 +151,11 @@ class Upload:
             minimum = int(least) if least.isdigit() and len(least) < 12 else 0
             return self._repository.registry.session(url, response, self._doing), minimum
 
+    def _begin_again(self) -> Url:
+        session, _ = self._begin("")
+        assert session is not None, "nothing was to be mounted"
+        return session
+
     def _close(self, session: Url, body: bytes | Body) -> None:
         url = session.with_query("digest", self._digest)
         headers = {"Content-Type": "application/octet-stream"}
@@ -175,10 +180,10 @@ class Upload:
                 resumable = error.temporary or error.status == RANGE_NOT_SATISFIABLE
                 if not resumable or failures >= _MAX_TRIES:
                     raise
-                self._repository.registry.transport.rest(failures)
+                self._repository.registry.transport.rest(failures, _asked(error))
                 session, reached = self._status(session)
                 if not reached:
-                    raise  # "0-0" is none or one byte: a new session is sure
+                    session = self._begin_again()  # "0-0" is none or one byte: a new session is sure
                 if reached > start:
                     failures = 0
                 start = reached
@@ -261,6 +266,10 @@ class _Source:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _asked(error: RemoteError) -> float:
+    return error.retry_after if isinstance(error, Refusal) else 0.0
 
 
 def _reached(response: Response) -> int | None:

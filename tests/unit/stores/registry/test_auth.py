@@ -168,6 +168,22 @@ def test_basic(credential: Credential) -> None:
 
 
 @pytest.mark.parametrize("auth", [Auth.BASIC, Auth.BEARER])
+def test_credentials_are_looked_up_once(auth: Auth) -> None:
+    """A helper is a process, and may ask a person."""
+    lookups: list[str] = []
+
+    class Asked:
+        def lookup(self, registry: str, repository: str = "") -> Credential | None:
+            lookups.append(f"{registry}/{repository}")
+            return RIGHT
+
+    with RegistryServer(auth=auth) as server, make_client(credentials=Asked()) as client:
+        client.write([Shipment(_to(server), random_image(1, layers=4))])
+        client.read(_to(server))
+        assert lookups == [f"{server.host}/a/b"]
+
+
+@pytest.mark.parametrize("auth", [Auth.BASIC, Auth.BEARER])
 def test_without_credentials(auth: Auth) -> None:
     with RegistryServer(auth=auth) as server, make_client() as client, pytest.raises(RemoteError) as caught:
         client.check_login(server.host)

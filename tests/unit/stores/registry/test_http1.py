@@ -11,6 +11,7 @@ from wingo.errors import RemoteError
 from wingo.stores.registry.http1 import MAX_HEADERS, MAX_LINE, Body, Cut, NotHttp, TooLong
 from wingo.stores.registry.transport import Patience
 from wingo.stores.registry.url import parse_url
+from wingo.testing.registry import RegistryServer
 from wingo.testing.registry_client import make_transport
 
 ONCE = Patience(connect=5, idle=5, tries=1)
@@ -137,6 +138,15 @@ def test_no_header_of_ours_can_carry_another(value: str) -> None:
         with pytest.raises(RemoteError):
             transport.request("GET", parse_url(f"http://{server.host}/"), "asking", headers={"X": value})
         assert server.heads in ([], [b""])
+
+
+def test_no_address_can_carry_a_header(server: RegistryServer) -> None:
+    with make_transport(patience=ONCE) as transport:
+        url = parse_url(f"{server.url}/v2/")
+        for target in ("/a b", "/a HTTP/1.1\r\nX-Evil: 1", "/é"):
+            with pytest.raises(RemoteError):
+                transport.request("GET", url.at(target), "asking")
+        assert server.requests == []
 
 
 def test_an_answer_that_comes_before_the_body_was_sent() -> None:

@@ -251,6 +251,28 @@ def test_a_push_survives(
     assert server.tag("a/b", "v1") == index.digest
 
 
+@pytest.mark.parametrize("pieces", [Pieces(), SMALL])
+def test_an_upload_waits_as_long_as_it_is_asked_to(server: RegistryServer, to: Reference, pieces: Pieces) -> None:
+    pauses: list[float] = []
+    for method in ("PUT", "PATCH"):
+        server.fail(Fault(method=method, path="/blobs/", status=429, headers={"Retry-After": "7"}))
+    server.fail(Fault(method="PUT", path="/manifests/", status=503, headers={"Retry-After": "9"}))
+    image = random_image(1, size=100_000)
+    with make_client(pauses=pauses, pieces=pieces) as client:
+        client.write([Shipment(to, image)])
+    assert pauses.count(7.0) == (2 if pieces is SMALL else 1)
+    assert pauses.count(10.0) == 1
+    _whole(server, "a/b", image)
+
+
+def test_tags_that_are_none_are_refused_before_anything_is_asked(
+    server: RegistryServer, client: RegistryClient, to: Reference
+) -> None:
+    with pytest.raises(RequestError, match="is not a tag"):
+        client.write([Shipment(to, random_image(1), ("../../x",))])
+    assert server.requests == []
+
+
 def test_an_answer_that_was_lost_is_not_a_blob_that_was_lost(
     server: RegistryServer, client: RegistryClient, to: Reference
 ) -> None:
