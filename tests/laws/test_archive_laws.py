@@ -7,7 +7,7 @@ import io
 import tarfile
 
 import msgspec
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from wingo.archive.entry import Entry, EntryKind, LayerRecipe
@@ -17,6 +17,8 @@ from wingo.archive.unpack import Limits, MemberKind, decompressed, open_tar, rea
 from wingo.errors import ContentError, Malformed, RequestError
 from wingo.testing.images import content_of, layer_of
 
+unhurried = settings(deadline=None)
+"""A busy machine is no failure."""
 KINDS = {
     EntryKind.FILE: MemberKind.FILE,
     EntryKind.DIRECTORY: MemberKind.DIRECTORY,
@@ -63,6 +65,7 @@ def content_bytes(entry: Entry) -> bytes:
     return entry.content.open().read() if entry.content is not None else b""
 
 
+@unhurried
 @given(recipes)
 def test_a_recipe_comes_back_from_its_tar(recipe: LayerRecipe) -> None:
     tar = b"".join(tar_stream(recipe))
@@ -78,6 +81,7 @@ def test_a_recipe_comes_back_from_its_tar(recipe: LayerRecipe) -> None:
         assert "/".join(safe_components(member.name)) == entry.name
 
 
+@unhurried
 @given(recipes)
 def test_pythons_tarfile_agrees(recipe: LayerRecipe) -> None:
     # It splits records at the first newline-terminated length as we do, but strips slashes and blanks of its own accord.
@@ -91,6 +95,7 @@ def test_pythons_tarfile_agrees(recipe: LayerRecipe) -> None:
                 assert tar.extractfile(item).read() == content_bytes(entry)
 
 
+@unhurried
 @given(recipes, st.sampled_from(["gzip", "zstd", "none"]), st.integers(1, 4))
 def test_packing_is_the_tar_and_does_not_depend_on_threads(recipe, compression, threads) -> None:
     one, many = io.BytesIO(), io.BytesIO()
@@ -100,12 +105,14 @@ def test_packing_is_the_tar_and_does_not_depend_on_threads(recipe, compression, 
     assert decompressed(io.BytesIO(one.getvalue())).read() == b"".join(tar_stream(recipe))
 
 
+@unhurried
 @given(recipes, recipes)
 def test_keys_are_equal_exactly_when_the_layers_are(first: LayerRecipe, second: LayerRecipe) -> None:
     same = b"".join(tar_stream(first)) == b"".join(tar_stream(second))
     assert (recipe_key(first) == recipe_key(second)) == same
 
 
+@unhurried
 @given(st.lists(entries(), max_size=4, unique_by=lambda entry: entry.name), st.data())
 def test_a_flipped_bit_of_a_stored_layer_never_passes(made, data) -> None:
     layer = layer_of(made)
@@ -123,6 +130,7 @@ def test_a_flipped_bit_of_a_stored_layer_never_passes(made, data) -> None:
     assert found == expected, "only bits of the header that mean nothing may differ"
 
 
+@unhurried
 @given(st.binary(max_size=3000))
 @example(gzip.compress(b"x" * 1000)[:-3])
 @example(b"\x28\xb5\x2f\xfd")
@@ -135,6 +143,7 @@ def test_no_bytes_crash_the_readers(data: bytes) -> None:
         pass
 
 
+@unhurried
 @given(st.lists(st.one_of(st.just(b""), st.binary(min_size=512, max_size=512)), max_size=4), recipes, st.data())
 def test_no_damaged_tar_crashes_the_reader(blocks, recipe, data) -> None:
     tar = bytearray(b"".join(tar_stream(recipe)))
@@ -148,6 +157,7 @@ def test_no_damaged_tar_crashes_the_reader(blocks, recipe, data) -> None:
         pass
 
 
+@unhurried
 @given(st.text(max_size=40))
 @example("../a")
 @example("a/./../..")
@@ -160,6 +170,7 @@ def test_components_never_lead_out(name: str) -> None:
     assert not any("/" in part or "\0" in part for part in parts)
 
 
+@unhurried
 @given(st.text(max_size=40))
 def test_a_name_is_written_as_it_is_or_refused(name: str) -> None:
     try:

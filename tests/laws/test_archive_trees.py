@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wingo.archive.entry import Entry, EntryKind
@@ -14,6 +14,8 @@ from wingo.errors import WingoError
 from wingo.stores.files import MARKER, FileTree
 from wingo.testing.images import directory_entry, file_entry, image_of, layer_of
 
+unhurried = settings(deadline=None)
+"""A busy machine is no failure."""
 LINUX = {"os": "linux", "architecture": "amd64"}
 WINDOWS = {"os": "windows", "architecture": "amd64", "os.version": "10.0.20348.1"}
 word = st.sampled_from(["a", "b", "c", "A", ".wh.a", ".wh.b", ".wh..wh..opq"])
@@ -50,6 +52,7 @@ def snapshot(folder: str, inside: str) -> dict[str, tuple[int, int]]:
 steps = st.lists(st.tuples(paths, st.sampled_from(list(EntryKind)), targets), max_size=8)
 
 
+@unhurried
 @given(st.lists(steps, min_size=1, max_size=3), st.booleans())
 def test_nothing_outside_is_touched(layers, windows) -> None:
     top = tempfile.mkdtemp(prefix="wingo-law-")
@@ -117,6 +120,7 @@ def layers_without_contradictions(draw) -> list[list[tuple[str, str]]]:
     return layers
 
 
+@unhurried
 @given(layers_without_contradictions())
 def test_a_tree_is_what_its_layers_add_up_to(layers) -> None:
     expected: dict[str, str | None] = {}
