@@ -6,7 +6,8 @@ in the raw bytes (image-spec `considerations.md`, "Extensibility").
 
 from __future__ import annotations
 
-from typing import TypeVar
+from threading import Lock
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +24,9 @@ MAX_CHILDREN = 1024
 
 _SPELLING = {"os_version": "os.version", "os_features": "os.features"}
 _T = TypeVar("_T")
+
+_decoders: dict[object, msgspec.json.Decoder[Any]] = {}
+_preparing = Lock()
 
 
 def rename(field: str) -> str:
@@ -43,6 +47,19 @@ def rename_settings(field: str) -> str:
     return "".join(word.capitalize() for word in field.split("_"))
 
 
+def decoder(kind: type[_T]) -> msgspec.json.Decoder[_T]:
+    """The JSON decoder of a type; every thread takes its decoders from here.
+
+    msgspec (0.22) finds out about a struct when it first decodes one, and lets other threads see it half done: two that
+    begin at the same moment end the process with a segmentation fault. Here, one thread at a time finds out.
+    """
+    found = _decoders.get(kind)
+    if found is None:
+        with _preparing:
+            found = _decoders[kind] = msgspec.json.Decoder(kind)
+    return found
+
+
 def decode(data: bytes, kind: type[_T], what: str, *, limit: int) -> _T:
     """Reads one JSON document as a noun.
 
@@ -58,7 +75,7 @@ def decode(data: bytes, kind: type[_T], what: str, *, limit: int) -> _T:
     if len(data) > limit:
         raise Malformed(what, f"{len(data)} bytes, more than the {limit} that wingo reads")
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decoder(kind).decode(data)
     except RecursionError as error:
         raise Malformed(what, "nested too deeply") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

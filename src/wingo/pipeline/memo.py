@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wingo.golang.fingerprint import DirectoryState, FileState, Glance, Kind, Record, Role, Watch, compare, observe
+from wingo.oci.wire import decoder
 from wingo.pipeline.report import ProgramReport
 from wingo.pipeline.system_data import system_data_stamp
 from wingo.version import VERSION
@@ -63,7 +64,7 @@ def read_memo(cache: Cache, key: str) -> Memo | None:
     if data is None:
         return None
     try:
-        return msgspec.json.decode(data, type=Memo)
+        return decoder(Memo).decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 

@@ -26,7 +26,7 @@ import msgspec
 from wingo.errors import ContentError, HostError, RequestError
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest, parse_digest
-from wingo.oci.wire import MAX_CONFIG_BYTES
+from wingo.oci.wire import MAX_CONFIG_BYTES, decoder
 from wingo.stores.blobs import BlobDirectory, NewFile, host_errors, make_directory
 from wingo.stores.lock import locked
 
@@ -288,7 +288,7 @@ class Cache:
         if data is None:
             return None
         try:
-            value = msgspec.json.decode(data, type=kind)
+            value = decoder(kind).decode(data)
             for digest in (value.descriptor.digest,) if isinstance(value, SeenTag | _Packed) else ():
                 parse_digest(digest)
         except (msgspec.MsgspecError, ContentError, UnicodeDecodeError, RecursionError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wingo.errors import Malformed, RemoteError
+from wingo.oci.wire import decoder
 from wingo.stores.registry.faults import network_fault, refusal
 from wingo.stores.registry.http1 import NotHttp
 from wingo.stores.registry.url import is_loopback, parse_url
@@ -169,7 +170,7 @@ class Authenticator:
             raise error
         try:
             with response:
-                return msgspec.json.decode(response.read_all(_MAX_TOKEN_BYTES), type=_Token)
+                return decoder(_Token).decode(response.read_all(_MAX_TOKEN_BYTES))
         except (OSError, NotHttp) as error:
             raise network_fault(error, doing, url) from error
         except (msgspec.MsgspecError, UnicodeDecodeError):

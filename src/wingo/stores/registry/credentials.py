@@ -15,6 +15,7 @@ import msgspec
 
 from wingo.errors import HostError, Malformed
 from wingo.oci.reference import DOCKER_HUB
+from wingo.oci.wire import decoder
 
 HUB_KEY = "https://index.docker.io/v1/"
 """What Docker Hub is called in these files, since its first version."""
@@ -206,7 +207,7 @@ def _parse(path: str, data: bytes) -> _File:
     if not data.strip():
         return _File()
     try:
-        return msgspec.json.decode(data[:MAX_FILE_BYTES], type=_File)
+        return decoder(_File).decode(data[:MAX_FILE_BYTES])
     except msgspec.MsgspecError:
         # Not chained: a decoder's message may quote what it read.
         raise Malformed("credentials", f"{path} is not a JSON file of credentials", hint="Mend or remove it.") from None

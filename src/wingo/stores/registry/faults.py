@@ -11,6 +11,7 @@ import msgspec
 
 from wingo.errors import RemoteError, WingoError
 from wingo.oci.reference import DOCKER_HUB
+from wingo.oci.wire import decoder
 from wingo.stores.registry.http1 import Cut, NotHttp
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _tls_fault(error: Exception, doing: str, where: str) -> RemoteError:
     reason = str(getattr(error, "reason", "") or "")
     message = str(getattr(error, "verify_message", "") or "")
     if reason == "CERTIFICATE_VERIFY_FAILED":
-        hint = f"If you trust this registry, put its CA certificate into /etc/docker/certs.d/{where}/ca.crt."
+        hint = f"If you trust this registry, name its CA with --ca-file, or put it into /etc/docker/certs.d/{where}/ca.crt."
         return RemoteError(f"{doing}: the certificate of {where} is not trusted: {clean(message)}", hint=hint)
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"):
         return RemoteError(
@@ -164,7 +165,7 @@ def whole_seconds(text: str) -> float | None:
 def _registry_errors(body: bytes) -> tuple[tuple[str, ...], str]:
     """The codes and the words of a registry's error document (distribution-spec, "Error Codes")."""
     try:
-        errors = msgspec.json.decode(body, type=_Errors).errors[:_MAX_ERRORS]
+        errors = decoder(_Errors).decode(body).errors[:_MAX_ERRORS]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return (), ""
     codes = tuple(clean(error.code, 60) for error in errors)
