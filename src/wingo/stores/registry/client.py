@@ -168,19 +168,33 @@ class RegistryClient:
             push_foreign=self._push_foreign,
             pieces=self._pieces,
         )
-        pushes = []
+        writer.write(self._pushes(shipments))
+        return [shipment.artifact.descriptor for shipment in shipments]
+
+    def _pushes(self, shipments: Sequence[Shipment]) -> list[Push]:
+        """The same thing for the same repository once, with all its tags."""
+        pushes: dict[tuple[str, str, Digest], Push] = {}
         for shipment in shipments:
-            repository = Repository(self._registry(shipment.to.registry), shipment.to.repository, write=True)
-            if shipment.to.digest and shipment.to.digest != shipment.artifact.digest:
+            to, artifact = shipment.to, shipment.artifact
+            if to.digest and to.digest != artifact.digest:
                 raise RequestError(
-                    f"{shipment.to} names another digest than what is written, {shipment.artifact.digest}",
+                    f"{to} names another digest than what is written, {artifact.digest}",
                     hint="Write to a tag, or to the repository alone.",
                 )
-            tags = (*((shipment.to.tag,) if shipment.to.tag else ()), *shipment.tags)
+            tags = (*((to.tag,) if to.tag else ()), *shipment.tags)
             for tag in tags:
                 parse_tag(tag)
-            pushes.append(Push(repository, shipment.artifact, tuple(dict.fromkeys(tags)), shipment.referrers))
-        return writer.write(pushes)
+            key = to.registry, to.repository, artifact.digest
+            push = pushes.get(key)
+            if push is None:
+                push = Push(Repository(self._registry(to.registry), to.repository, write=True), artifact)
+            pushes[key] = Push(
+                push.repository,
+                push.artifact,
+                tuple(dict.fromkeys((*push.tags, *tags))),
+                (*push.referrers, *shipment.referrers),
+            )
+        return list(pushes.values())
 
     def referrers(self, reference: Reference, digest: Digest, artifact_type: str = "") -> tuple[Descriptor, ...]:
         """What refers to a manifest of a repository: signatures, SBOMs, attestations.

@@ -101,11 +101,11 @@ class Writer:
         self._push_foreign = push_foreign
         self._pieces = pieces
 
-    def write(self, pushes: Sequence[Push]) -> list[Descriptor]:
+    def write(self, pushes: Sequence[Push]) -> None:
         """Writes everything; see the module for the order.
 
-        Returns:
-            The descriptors of the artifacts.
+        Args:
+            pushes: each artifact at most once for each repository.
 
         Raises:
             RequestError: an index names children that are neither at hand nor in the repository.
@@ -123,7 +123,6 @@ class Writer:
                     for repository in blob.repositories:
                         self._presence.forget(repository.registry.name, repository.path, blob.digest)
                 self._send(plans)
-        return [push.artifact.descriptor for push in pushes]
 
     def _plans(self, pushes: Sequence[Push]) -> list[_Plan]:
         """What is left to do: nothing for a push whose every tag stands for its artifact already."""
@@ -139,7 +138,10 @@ class Writer:
     def _send(self, plans: Sequence[_Plan]) -> None:
         # The largest first: the small ones fill the gaps behind it.
         each(self._jobs, self._send_blob, sorted(self._blobs(plans), key=lambda blob: -blob.size))
-        each(self._jobs, lambda job: _put(*job), [(plan, image) for plan in plans for image in _children(plan)])
+        children = {
+            (plan.push.repository.name, image.digest): (plan, image) for plan in plans for image in _children(plan)
+        }
+        each(self._jobs, lambda job: _put(*job), children.values())
         each(self._jobs, self._finish, plans)
 
     def _finish(self, plan: _Plan) -> None:

@@ -134,7 +134,19 @@ def test_the_same_thing_twice_in_one_call(server: RegistryServer, client: Regist
     image = random_image(1, size=50_000)
     client.write([Shipment(to, image), Shipment(to.with_tag("v2"), image), Shipment(to, image)])
     assert len(server.asked("POST")) == 2
+    assert len(server.asked("PUT", "/manifests/")) == 2
     assert server.tag("a/b", "v1") == server.tag("a/b", "v2") == image.digest
+
+
+def test_children_that_two_indexes_share_are_written_once(
+    server: RegistryServer, client: RegistryClient, to: Reference
+) -> None:
+    shared, first, second = random_image(1), random_image(2), random_image(3)
+    indexes = [index_of([shared, first]), index_of([shared, second])]
+    client.write([Shipment(to.with_tag(f"v{at}"), index) for at, index in enumerate(indexes)])
+    assert len(server.asked("PUT", f"/manifests/{shared.digest}")) == 1
+    for index in indexes:
+        _whole(server, "a/b", index)
 
 
 # Several at once
