@@ -160,12 +160,10 @@ class Difference(msgspec.Struct, frozen=True):
     Attributes:
         reason: for people, the first difference; "" when there is none.
         relist: whether what is depended on may have changed, not only contents.
-        touched: whether something has new times but its old content.
     """
 
     reason: str = ""
     relist: bool = False
-    touched: bool = False
 
 
 class Glance:
@@ -228,14 +226,11 @@ def write_record(path: str, record: Record) -> None:
 
 def compare(record: Record, glance: Glance) -> Difference:
     """Looks whether the files and directories of a record are as they were."""
-    reason, relist, touched = "", False, False
+    reason, relist = "", False
     for folder in record.directories:
         now = _directory(folder.path, folder.kind, glance, folder)
-        if now is not folder:
-            if now.listing == folder.listing:
-                touched = True
-            else:
-                reason, relist = reason or f"{folder.path} has other files", True
+        if now.listing != folder.listing:
+            reason, relist = reason or f"{folder.path} has other files", True
     for file in record.files:
         found = glance.stat(file.path)
         if found is None:
@@ -243,14 +238,10 @@ def compare(record: Record, glance: Glance) -> Difference:
                 reason, relist = reason or f"{file.path} is gone", True
         elif not _same(file, found):
             how = _content(file, found)
-            if how == "same":
-                touched = True
-            else:
-                reason, relist = (
-                    reason or f"{file.path} {'is new' if file.size < 0 else 'changed'}",
-                    relist or how == "rule",
-                )
-    return Difference(reason, relist, touched)
+            if how != "same":
+                event = "is new" if file.size < 0 else "changed"
+                reason, relist = reason or f"{file.path} {event}", relist or how == "rule"
+    return Difference(reason, relist)
 
 
 def binaries_intact(record: Record, glance: Glance) -> bool:
