@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.errors import ContentError, WingoError
+from wingo.errors import ContentError, HostError, WingoError
 from wingo.golang.builds import BuildRequest as GoRequest
 from wingo.golang.builds import Checked, Go
 from wingo.golang.command import GoFlags
@@ -72,7 +72,7 @@ def build(request: BuildRequest, host: Host) -> BuildReport:
     with Places(host, request.settings) as places:
         try:
             report = _build(request, host, places)
-        except ContentError:
+        except (ContentError, HostError):
             # What is damaged in the cache is thrown out when it is read: what it was is made or fetched again, once.
             if not places.healed:
                 raise
