@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wingo.cli.flags import add_settings
 from wingo.errors import RequestError
 from wingo.pipeline.settings import SETTINGS, Kind, from_environment, from_flags, from_toml, merge
+
+# What is tried counts, not how long it takes on a machine that has other work.
+calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 PARSER = argparse.ArgumentParser()
 add_settings(PARSER)
@@ -65,11 +68,13 @@ def as_toml(chosen):
     return from_toml("\n".join(f"{name} = {text(value)}" for name, value in chosen.items()), "wingo.toml")
 
 
+@calmly
 @given(values)
 def test_the_three_spellings_mean_the_same(chosen):
     assert as_flags(chosen) == as_environment(chosen) == as_toml(chosen) == chosen
 
 
+@calmly
 @given(values, values, values)
 def test_merging_goes_from_left_to_right(first, second, third):
     merged = merge(first, second, third)
@@ -85,11 +90,13 @@ def test_merging_goes_from_left_to_right(first, second, third):
             assert found == (tuple(last) if isinstance(last, list) else last)
 
 
+@calmly
 @given(values)
 def test_merging_with_nothing_changes_nothing(chosen):
     assert merge({}, chosen, {}) == merge(chosen) == merge(chosen, chosen)
 
 
+@calmly
 @given(st.text(max_size=60) | st.text('[]{}="\n.,#platformpushenv1', max_size=60))
 def test_any_file_is_read_or_refused_never_anything_else(text):
     try:
@@ -98,6 +105,7 @@ def test_any_file_is_read_or_refused_never_anything_else(text):
         pass
 
 
+@calmly
 @given(st.dictionaries(st.sampled_from([setting.variable for setting in SETTINGS]), st.text(max_size=20), max_size=3))
 def test_any_environment_is_read_or_refused_never_anything_else(environment):
     try:

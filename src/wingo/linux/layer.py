@@ -10,6 +10,7 @@ What `plan_layer` promises of every recipe:
 - `/tmp`, `/var/tmp`, `/root` and `/home/nonroot` on the way to a file keep the modes that every base gives them.
 - No name stands there twice. The order is by path, component by component in code point order, then hard links in the
   same order; it does not depend on the order of the requests.
+- What nobody said anything of is as the nearest directory above it that somebody did say something of; else:
 - Programs and files belong to root and nobody may write them: 0555 and 0444. The service user cannot change what it
   runs, and neither can root without CAP_DAC_OVERRIDE.
 
@@ -27,6 +28,7 @@ from wingo.errors import RequestError
 from wingo.linux.paths import MAX_PATH, Components, parse_path, path_text
 from wingo.linux.requests import (
     READ_ONLY,
+    UNSAID,
     Attributes,
     LayerRequest,
     LinuxDirectory,
@@ -115,11 +117,13 @@ class _Planner:
         # None: a directory that only lies on the way.
         self.nodes: dict[Components, LayerRequest | None] = {}
         self.first_source: dict[Components, str] = {}
+        # Of every path, "read-only" or "data".
+        self.access: dict[Components, str] = {}
         self.notes: list[str] = []
 
     def add(self, path: Components, request: LayerRequest) -> None:
         if not path:
-            if not isinstance(request, LinuxDirectory) or request.attributes != READ_ONLY:
+            if not isinstance(request, LinuxDirectory) or request.attributes not in (UNSAID, READ_ONLY):
                 raise RequestError(f"{request.source}: / itself is the base's", hint="Name a path below /.")
             return
         for length in range(1, len(path)):
@@ -141,14 +145,18 @@ class _Planner:
         if not isinstance(request, LinuxDirectory) or not isinstance(existing, LinuxDirectory | None):
             what = "cannot be both a directory and something else" if existing is None else "is asked for twice"
             raise RequestError(f"{path_text(path)} {what}: {both}", hint="Leave one of them out.")
-        if existing is not None and existing.attributes != request.attributes:
+        merged = _merged(UNSAID if existing is None else existing.attributes, request.attributes)
+        if merged is None:
             raise RequestError(f"the directory {path_text(path)} is to have two different attributes: {both}")
-        if existing is None:
-            self.nodes[path] = request
+        if existing is None or merged != existing.attributes:
+            self.nodes[path] = msgspec.structs.replace(request, attributes=merged)
             self.first_source[path] = source
 
     def entries(self) -> tuple[Entry, ...]:
         tree = sorted(self.nodes.items())
+        for path, node in tree:
+            own = node.attributes.access if isinstance(node, LinuxFile | LinuxDirectory) else ""
+            self.access[path] = own or self.access.get(path[:-1], READ_ONLY.access)
         first = [self._entry(path, node) for path, node in tree if not isinstance(node, LinuxHardLink)]
         links = [self._hard_link(path, node) for path, node in tree if isinstance(node, LinuxHardLink)]
         return (*(entry for entry in first if entry is not None), *links)
@@ -158,40 +166,40 @@ class _Planner:
         if node is None:
             if self.on_base and path in _MAYBE_LINKS:
                 return None
-            return self._directory(name, _KNOWN_DIRECTORIES.get(path, READ_ONLY))
+            return self._directory(path, _KNOWN_DIRECTORIES.get(path, UNSAID))
         if isinstance(node, LinuxDirectory):
             if self.on_base and path in _MAYBE_LINKS:
                 self.notes.append(f"{path_text(path)} is a link in many bases; a directory takes its place here")
-            return self._directory(name, node.attributes)
+            return self._directory(path, node.attributes)
         if isinstance(node, LinuxSymlink):
             _check_target(node)
             return Entry(name, EntryKind.SYMLINK, mode=0o777, link_target=node.target)
         return self._file(path, node)
 
-    def _directory(self, name: str, attributes: Attributes) -> Entry:
-        mode = 0o750 if attributes.access == "data" else 0o755
+    def _directory(self, path: Components, attributes: Attributes) -> Entry:
+        mode = 0o750 if self.access[path] == "data" else 0o755
         if attributes.mode is not None:
             # Whoever may read it may enter it: a mode is mostly meant for the files below.
             mode = attributes.mode | (attributes.mode & 0o444) >> 2
-        owner = self._owner(attributes)
-        return Entry(name, EntryKind.DIRECTORY, mode=mode, uid=owner.uid, gid=owner.gid)
+        owner = self._owner(path, attributes)
+        return Entry("/".join(path), EntryKind.DIRECTORY, mode=mode, uid=owner.uid, gid=owner.gid)
 
     def _file(self, path: Components, file: LinuxFile) -> Entry:
         attributes = file.attributes
-        mode = 0o640 if attributes.access == "data" else 0o444
+        mode = 0o640 if self.access[path] == "data" else 0o444
         if file.executable:
             mode |= (mode & 0o444) >> 2
         if attributes.mode is not None:
             mode = attributes.mode
-        owner = self._owner(attributes)
+        owner = self._owner(path, attributes)
         if mode & 0o111 and self._may_change(owner, mode):
             self.notes.append(f"{path_text(path)} may be changed by the service's user ({file.source})")
         if mode & _SET_ID:
             self.notes.append(f"{path_text(path)} runs with the rights of its owner or group ({file.source})")
         return Entry("/".join(path), EntryKind.FILE, mode, owner.uid, owner.gid, file.content)
 
-    def _owner(self, attributes: Attributes) -> Owner:
-        return attributes.owner or (self.service if attributes.access == "data" else ROOT)
+    def _owner(self, path: Components, attributes: Attributes) -> Owner:
+        return attributes.owner or (self.service if self.access[path] == "data" else ROOT)
 
     def _may_change(self, owner: Owner, mode: int) -> bool:
         """Whether the service's user may write a file; root may write everything, and is not told so each time."""
@@ -214,6 +222,18 @@ class _Planner:
         file = self._file(target, there)
         name, goal = "/".join(path), "/".join(target)
         return Entry(name, EntryKind.HARDLINK, file.mode, file.uid, file.gid, link_target=goal)
+
+
+def _merged(one: Attributes, other: Attributes) -> Attributes | None:
+    """What two requests say of one directory together; None: they contradict each other."""
+    if one.access and other.access and one.access != other.access:
+        return None
+    if None not in (one.mode, other.mode) and one.mode != other.mode:
+        return None
+    if None not in (one.owner, other.owner) and one.owner != other.owner:
+        return None
+    mode = other.mode if one.mode is None else one.mode
+    return Attributes(one.access or other.access, mode, one.owner or other.owner)
 
 
 def _by_path(item: tuple[Components, LayerRequest]) -> tuple[Components, str, str]:

@@ -20,17 +20,18 @@ class Attributes(msgspec.Struct, frozen=True):
 
     Attributes:
         access: "read-only": root's, everybody may read; "data": the service user's, who may change it, its group may
-            read it, nobody else may.
+            read it, nobody else may; "": as the directory that it is in.
         mode: permission bits in place of those that `access` gives; for a directory, whoever may read may also enter.
         owner: in place of the one that `access` gives.
     """
 
-    access: str = "read-only"
+    access: str = ""
     mode: int | None = None
     owner: Owner | None = None
 
 
-READ_ONLY = Attributes()
+UNSAID = Attributes()
+READ_ONLY = Attributes("read-only")
 DATA = Attributes("data")
 
 _ACCESS = {"ro": "read-only", "data": "data"}
@@ -43,13 +44,14 @@ def parse_attributes(text: str) -> Attributes:
     """Reads the attributes of `--copy SRC:DST:ATTRIBUTES` and of `wingo.toml`: words with commas between them.
 
     ======================== ==========================================================================
-    `ro`                     root's, everybody may read and run it (the default): 0444, 0555 when executable,
-                             0755 a directory
+    `ro`                     root's, everybody may read and run it: 0444, 0555 when executable, 0755 a directory
     `data`                   the service user's, who may change it: 0640, 0750 when executable or a directory
     `0640`                   the mode, three or four octal digits; a directory gets the right to enter with that to read
     `1000:1000`              the owner's and the group's number
     `readonly hidden system` for Windows, and so are texts of SDDL: passed over, so that one list serves both systems
     ======================== ==========================================================================
+
+    Without `ro` and `data` it is as the directory: `ro`, unless somebody said `data` of one above, as on Windows.
 
     Raises:
         RequestError: an unknown word, or two words for the same thing.
@@ -70,7 +72,7 @@ def parse_attributes(text: str) -> Attributes:
             )
         if repeated:
             raise RequestError(f"attributes {text[:120]!r}: {word[:40]} contradicts or repeats an earlier word")
-    return Attributes(access or "read-only", mode, owner)
+    return Attributes(access, mode, owner)
 
 
 class LinuxFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +88,7 @@ class LinuxFile(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     content: Content
-    attributes: Attributes = READ_ONLY
+    attributes: Attributes = UNSAID
     executable: bool = False
     source: str
 
@@ -95,7 +97,7 @@ class LinuxDirectory(msgspec.Struct, frozen=True, kw_only=True):
     """A directory with attributes of its own; the ones on the way to a file need no request."""
 
     path: str
-    attributes: Attributes = READ_ONLY
+    attributes: Attributes = UNSAID
     source: str
 
 

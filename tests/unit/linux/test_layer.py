@@ -10,17 +10,26 @@ import pytest
 from wingo.archive.entry import Content, Entry, EntryKind
 from wingo.errors import RequestError
 from wingo.linux.layer import plan_layer
-from wingo.linux.requests import DATA, READ_ONLY, Attributes, LinuxDirectory, LinuxFile, LinuxHardLink, LinuxSymlink
+from wingo.linux.requests import (
+    DATA,
+    READ_ONLY,
+    UNSAID,
+    Attributes,
+    LinuxDirectory,
+    LinuxFile,
+    LinuxHardLink,
+    LinuxSymlink,
+)
 from wingo.linux.users import NONROOT, ROOT, Owner
 
 BYTES = Content(3, lambda: io.BytesIO(b"abc"), "a test")
 
 
-def file(path, attributes=READ_ONLY, *, executable=False, source="a file"):
+def file(path, attributes=UNSAID, *, executable=False, source="a file"):
     return LinuxFile(path=path, content=BYTES, attributes=attributes, executable=executable, source=source)
 
 
-def directory(path, attributes=READ_ONLY, source="a directory"):
+def directory(path, attributes=UNSAID, source="a directory"):
     return LinuxDirectory(path=path, attributes=attributes, source=source)
 
 
@@ -220,7 +229,12 @@ def test_a_hard_link_to_no_file_of_the_layer_is_refused(target, problem):
         (file("/x", source="one"), file("/x/y", source="two")),
         (link("/x", "y", source="one"), file("/x/y", source="two")),
         (hard_link("/x", "/y", source="one"), file("/x/y/z", source="two")),
-        (directory("/x", DATA, source="one"), directory("/x", source="two")),
+        (directory("/x", DATA, source="one"), directory("/x", READ_ONLY, source="two")),
+        (directory("/x", Attributes(mode=0o700), source="one"), directory("/x", Attributes(mode=0), source="two")),
+        (
+            directory("/x", Attributes(owner=Owner(1, 1)), source="one"),
+            directory("/x", Attributes(owner=ROOT), source="two"),
+        ),
     ],
 )
 def test_two_things_in_one_place_are_refused_naming_both(pair):
@@ -238,12 +252,58 @@ def test_a_directory_may_be_asked_for_twice_alike():
     assert names(directory("/x", DATA, "one"), directory("/x", DATA, "two"), file("/x/y")) == ["x", "x/y"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "together"),
+    [
+        (UNSAID, DATA, DATA),
+        (UNSAID, READ_ONLY, READ_ONLY),
+        (DATA, Attributes(mode=0o700), Attributes("data", 0o700)),
+        (Attributes(mode=0), Attributes(owner=ROOT), Attributes("", 0, ROOT)),
+        (Attributes("data", 0o700, Owner(1, 2)), UNSAID, Attributes("data", 0o700, Owner(1, 2))),
+    ],
+)
+def test_what_two_requests_say_of_a_directory_is_put_together(first, second, together):
+    wanted = entries(directory("/x", together))
+    for one, other in ((first, second), (second, first)):
+        assert entries(directory("/x", one, "one"), directory("/x", other, "two")) == wanted
+        assert entries(file("/x/y"), directory("/x", one, "one"), directory("/x", other, "two"))["x"] == wanted["x"]
+
+
+def test_what_nobody_said_anything_of_is_as_its_directory():
+    found = entries(
+        directory("/data", DATA),
+        file("/data/seed"),
+        file("/data/a/b/run", executable=True),
+        file("/data/kept", READ_ONLY),
+        directory("/data/ro", READ_ONLY),
+        file("/data/ro/x"),
+        file("/data/mode", Attributes(mode=0o600)),
+        file("/data2/x"),
+        hard_link("/link", "/data/seed"),
+    )
+    states = {name: (entry.mode, entry.uid) for name, entry in found.items()}
+    assert states == {
+        "data": (0o750, 65532),
+        "data/a": (0o750, 65532),
+        "data/a/b": (0o750, 65532),
+        "data/a/b/run": (0o750, 65532),
+        "data/kept": (0o444, 0),
+        "data/mode": (0o600, 65532),
+        "data/ro": (0o755, 0),
+        "data/ro/x": (0o444, 0),
+        "data/seed": (0o640, 65532),
+        "data2": (0o755, 0),
+        "data2/x": (0o444, 0),
+        "link": (0o640, 65532),
+    }
+
+
 def test_names_that_differ_in_case_are_two_files():
     assert names(file("/README"), file("/readme")) == ["README", "readme"]
 
 
 def test_the_root_may_be_copied_to_but_not_changed():
-    assert names(directory("/"), file("/x")) == ["x"]
+    assert names(directory("/"), directory("/", READ_ONLY), file("/x")) == ["x"]
     for request in (directory("/", DATA, "me"), file("/", source="me"), link("/", "x", "me")):
         with pytest.raises(RequestError, match="me: / itself"):
             planned(request)

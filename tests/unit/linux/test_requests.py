@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from wingo.errors import RequestError
-from wingo.linux.requests import DATA, READ_ONLY, Attributes, parse_attributes
+from wingo.linux.requests import DATA, READ_ONLY, UNSAID, Attributes, parse_attributes
 from wingo.linux.users import Owner
 
 
 @pytest.mark.parametrize(
     ("text", "attributes"),
     [
-        ("", READ_ONLY),
-        ("  ", READ_ONLY),
+        ("", UNSAID),
+        ("  ", UNSAID),
         ("ro", READ_ONLY),
         ("data", DATA),
         ("0640", Attributes(mode=0o640)),
@@ -30,7 +30,7 @@ def test_words_are_read(text, attributes):
 
 @pytest.mark.parametrize("text", ["readonly", "hidden,system", "O:BAG:BAD:(A;;FA;;;BA)"])
 def test_words_for_windows_are_passed_over(text):
-    assert parse_attributes(text) == READ_ONLY
+    assert parse_attributes(text) == UNSAID
     assert parse_attributes(f"data,{text}") == DATA
 
 
