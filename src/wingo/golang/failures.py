@@ -64,6 +64,8 @@ def go_failed(
         return HostError(
             f"the disk is full\n{text}", hint="Free some space; `go clean -cache` empties Go's build cache."
         )
+    if "build cache is required, but could not be located" in text or "module cache not found" in text:
+        return HostError(text, hint="Set HOME, or GOCACHE and GOMODCACHE.")
     if "signal: killed" in text:
         return HostError(
             f"the compiler was killed\n{text}", hint="Give it more memory, or build less at a time (--jobs 1)."

@@ -34,6 +34,7 @@ def failed(text: str, status: int = 1, *, cgo: bool = True, directories: tuple[s
         ("/out/app: write /out/app: no space left on device", HostError),
         ("# p\ngo: /go/compile: signal: killed", HostError),
         ("go: go.mod requires go >= 1.99 (running go 1.26.8; GOTOOLCHAIN=local)", HostError),
+        ("build cache is required, but could not be located: neither $XDG_CACHE_HOME nor $HOME are defined", HostError),
         ("go: download go1.99 for linux/amd64: toolchain not available", HostError),
     ],
 )
