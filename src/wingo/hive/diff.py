@@ -95,7 +95,7 @@ def delta_of(change: KeyChange | None, root: Key) -> TreeKey:
         root: the root of the old view.
     """
     if change is None:
-        return TreeKey(root.name, root.security, layer=MERGE, flags=root.flags, last_written=root.last_written)
+        change = KeyChange(root, root)
     return _delta(change, is_root=True)
 
 

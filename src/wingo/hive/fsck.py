@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from struct import unpack_from
+from typing import ParamSpec
 
 import msgspec
 
@@ -18,6 +19,8 @@ from wingo.hive import cells
 from wingo.hive.cells import BASE_BLOCK, BIN_HEADER, INLINE, KEY, KEY_SIZE, NO_CELL, SEGMENT, TOMBSTONE
 from wingo.hive.read import BaseBlock, Buffer, read_base_block
 from wingo.hive.upcase import name_hash, upcase
+
+_P = ParamSpec("_P")
 
 MAX_FINDINGS = 1000
 _FREE, _USED, _REACHED = 1, 2, 3
@@ -202,15 +205,13 @@ class _Check:
             self.note("key-name", at.offset, f"{name[:40]!r} is no name of a key", path)
         self._check_flags(at.offset, flags, path, is_root=is_root)
         if where != NO_CELL and class_size:
-            self._attempt(lambda: self.cell(where, class_size, "class", at.offset, path))
+            self._attempt(self.cell, where, class_size, "class", at.offset, path)
         if security != NO_CELL:
             self.references[security] = self.references.get(security, 0) + 1
         self._check_layer(at, layer, path, count, value_count, class_size, is_root=is_root)
         names = (longest_value, largest)
-        self._attempt(lambda: self._check_values(at.offset, value_list, value_count, path, names))
-        found: list[_Key] = []
-        self._attempt(lambda: found.extend(self._check_subkeys(at, listed, count, path, layer, longest, longest_class)))
-        return iter(found)
+        self._attempt(self._check_values, at.offset, value_list, value_count, path, names)
+        yield from self._check_subkeys(at, listed, count, path, layer, longest, longest_class)
 
     def _name(self, start: int, size: int, latin: int, at: _Key) -> str:
         raw = bytes(self.data[start : start + size])
@@ -264,7 +265,7 @@ class _Check:
         start = self.cell(listed, 4 * count, "list of values", key, path)
         seen: set[str] = set()
         for offset in unpack_from(f"<{count}I", self.data, start + 4):
-            self._attempt(lambda offset=offset: self._check_value(offset, listed, path, seen, at_most))  # type: ignore[misc]
+            self._attempt(self._check_value, offset, listed, path, seen, at_most)
 
     def _check_value(self, offset: int, listed: int, path: str, seen: set[str], at_most: tuple[int, int]) -> None:
         start = self.cell(offset, cells.VALUE_SIZE, "value", listed, path)
@@ -332,9 +333,7 @@ class _Check:
                 self.note("subkey-list", listed, f"{number} leaves do not fit the list's cell", path)
                 return []
             for leaf in unpack_from(f"<{number}I", self.data, start + 8):
-                self._attempt(
-                    lambda leaf=leaf: self._leaf(leaf, self.cell(leaf, 4, "leaf", listed, path), path, elements)
-                )  # type: ignore[misc]
+                self._attempt(self._leaf_below, leaf, listed, path, elements)
         else:
             self._leaf(listed, start, path, elements)
         if len(elements) != count:
@@ -363,6 +362,9 @@ class _Check:
             elif before > after:
                 self.note("order", listed, f"the key {after!r} stands after {before!r}: Windows will not find it", path)
         return [_Key(offset, at.offset, path, at.depth + 1, layer) for offset, _, _ in reversed(elements)]
+
+    def _leaf_below(self, offset: int, listed: int, path: str, into: list[tuple[int, bytes, int]]) -> None:
+        self._leaf(offset, self.cell(offset, 4, "leaf", listed, path), path, into)
 
     def _leaf(self, offset: int, start: int, path: str, into: list[tuple[int, bytes, int]]) -> None:
         size, signature, number = cells.LIST.unpack_from(self.data, start)
@@ -399,7 +401,7 @@ class _Check:
         """That each security cell is referred to as often as it says, and that they form one circle."""
         circle: dict[int, tuple[int, int]] = {}
         for offset, count in self.references.items():
-            self._attempt(lambda offset=offset, count=count: circle.update(self._security_cell(offset, count)))  # type: ignore[misc]
+            self._attempt(self._security_cell, offset, count, circle)
         following = {offset: links[0] for offset, links in circle.items()}
         for offset, (after, _) in circle.items():
             if after not in circle:
@@ -415,17 +417,17 @@ class _Check:
             if position == first and len(seen) != len(circle):
                 self.note("security-list", first, f"the circle of security cells has {len(seen)} of {len(circle)}")
 
-    def _security_cell(self, offset: int, count: int) -> dict[int, tuple[int, int]]:
+    def _security_cell(self, offset: int, count: int, into: dict[int, tuple[int, int]]) -> None:
         start = self.cell(offset, cells.SECURITY_SIZE, "security descriptor", self.base.root, "")
         size, signature, _, after, before, references, length = cells.SECURITY.unpack_from(self.data, start)
         if signature != b"sk":
             self.note("signature", offset, f"a security cell was expected, not {signature!r}")
-            return {}
+            return
         if length > -size - 4 - cells.SECURITY_SIZE or length < 20:
             self.note("security", offset, f"a descriptor of {length} bytes does not fit its cell, or is too short")
         if references != count:
             self.note("reference-count", offset, f"the descriptor says {references} keys use it, and {count} do")
-        return {offset: (after, before)}
+        into[offset] = after, before
 
     def check_leftovers(self) -> None:
         """That nothing is allocated that no key leads to."""
@@ -440,9 +442,9 @@ class _Check:
         return offset % 8 == 0 and offset < self.end and self.cells[offset // 8] == _USED
 
     @staticmethod
-    def _attempt(look: Callable[[], object]) -> None:
+    def _attempt(look: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs) -> None:
         try:
-            look()
+            look(*args, **kwargs)
         except _Stray:
             pass
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from struct import pack, pack_into
+from struct import Struct, pack, pack_into
 
 from wingo.errors import RequestError
 from wingo.hive import cells
@@ -22,6 +22,7 @@ from wingo.hive.cells import (
     KEY_ROOT,
     KEY_SIZE,
     MAX_DEPTH,
+    MAX_NAME,
     NO_CELL,
     SEGMENT,
     VALUE_LATIN,
@@ -35,6 +36,8 @@ _LEAF = 507
 """Keys in a leaf: as many as fit a bin of 4096 bytes."""
 
 _MAX_BYTES = 1 << 30
+_VALUE = Struct("<2sHIIIHH")
+"""A key value, without its cell's size."""
 
 
 def write_hive(root: Key, *, name: str = "", last_written: int = 0) -> bytes:
@@ -124,7 +127,7 @@ class _Writer:
     def _reserve(self, key: Key, *, is_root: bool = False) -> int:
         """A cell for a key, whose name is all that is needed now; gives its offset."""
         name = key.name
-        if not is_root:
+        if not is_root and not (0 < len(name) <= MAX_NAME // 2 and "\0" not in name and "\\" not in name):
             check_key_name(name)
         encoded = _latin(name)
         raw = name.encode("utf-16-le", "surrogatepass") if encoded is None else encoded
@@ -198,20 +201,16 @@ class _Writer:
         if len(raw) > 2 * cells.MAX_VALUE_NAME:
             raise RequestError(f"the value's name {name[:40]!r}... has more than {cells.MAX_VALUE_NAME} characters")
         flags = VALUE_LATIN if name and encoded is not None else 0
-        size, where = len(data), 0
+        size = len(data)
         if value.tombstone:
             if self._minor != cells.LAYERED:
                 raise RequestError(f"the value {name!r} is a tombstone, which only a layer has")
             flags, where = flags | VALUE_TOMBSTONE, NO_CELL
         elif size <= 4:
-            size, where = size | INLINE, int.from_bytes(data.ljust(4, b"\0"), "little")
-        at = self._allocate(cells.VALUE_SIZE + len(raw))
-        cell_size = -(cells.VALUE_SIZE + len(raw) + 4 + 7 & ~7)
-        if not where and not size & INLINE:
+            size, where = size | INLINE, int.from_bytes(data, "little")
+        else:
             where = self._data(data)
-        cells.VALUE.pack_into(self._bins, at, cell_size, b"vk", len(raw), size, where, value.type, flags, 0)
-        self._bins[at + 24 : at + 24 + len(raw)] = raw
-        return at - BASE_BLOCK
+        return self._put(_VALUE.pack(b"vk", len(raw), size, where, value.type, flags, 0) + raw)
 
     def _data(self, data: bytes) -> int:
         if len(data) <= SEGMENT:
