@@ -187,6 +187,24 @@ def test_the_same_sources_elsewhere_have_the_same_digest(site, tmp_path, registr
     assert second["programs"][0]["digest"] == first["programs"][0]["digest"]
 
 
+def test_an_unchanged_build_on_a_local_base_can_be_pushed_elsewhere(site):
+    assert site.host().wingo("pull", "mcr.microsoft.com/windows/nanoserver:ltsc2022", "oci:base") == 0
+    arguments = (".", "--platform", "ltsc2022,linux/amd64", "--base", "windows=oci:base")
+    site.build(*arguments)
+    site.build(*arguments, "--push", "-t", site.name())
+    assert site.go_runs() == []
+    assert site.registry.tag("team/hello", "v1")
+
+
+def test_an_unchanged_build_on_scratch_and_on_a_base_can_be_pushed_elsewhere(site):
+    linux = f"{site.registry.host}/team/linux:v1"
+    site.build(".", "--platform", "linux/amd64", "--push", "-t", linux)
+    arguments = (".", "--platform", "ltsc2022,linux/amd64", "--base", "windows=scratch", "--base", f"linux={linux}")
+    site.build(*arguments)
+    site.build(*arguments, "--push", "-t", site.name())
+    assert site.registry.tag("team/hello", "v1")
+
+
 def test_offline_after_a_base_pull(site):
     site.build(".")
     host = site.host()

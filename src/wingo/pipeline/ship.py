@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
@@ -10,10 +10,10 @@ import msgspec
 from wingo.errors import RequestError
 from wingo.image.model import Image, Index, Opener
 from wingo.oci.digest import Digest
-from wingo.oci.place import PlaceKind
-from wingo.oci.reference import Reference, parse_reference
+from wingo.oci.place import PlaceKind, parse_place
+from wingo.oci.reference import Reference
 from wingo.pipeline.places import artifact_in_cache
-from wingo.pipeline.report import ProgramReport
+from wingo.pipeline.report import PlatformReport, ProgramReport
 
 if TYPE_CHECKING:
     from wingo.oci.descriptor import Descriptor
@@ -90,7 +90,7 @@ def _base_layers(artifact: Image | Index, report: ProgramReport) -> frozenset[Di
 
 
 def _base_openers(report: ProgramReport, places: Places) -> Callable[[Descriptor], Opener | None]:
-    """How a base's layer is opened that the cache lacks: by asking the base's registry for it again. Our own are made again."""
+    """How a base's layer is opened that the cache lacks: by looking again where the base is. Our own are made again."""
     own = {digest for image in report.platforms for digest in image.layers}
 
     def open_elsewhere(descriptor: Descriptor) -> Opener | None:
@@ -99,14 +99,23 @@ def _base_openers(report: ProgramReport, places: Places) -> Callable[[Descriptor
 
         def open_layer() -> BinaryIO:
             for image in report.platforms:
-                if not image.base:
-                    continue
-                pinned = parse_reference(image.base).with_digest(Digest(image.base_digest))
-                for layer in places.read_image(pinned).layers:
-                    if layer.descriptor.digest == descriptor.digest:
-                        return layer.open()
+                # Without a digest there is nothing below: the name is "scratch" or "static".
+                for base in _base_images(image, places) if image.base_digest else ():
+                    for layer in base.layers:
+                        if layer.descriptor.digest == descriptor.digest:
+                            return layer.open()
             raise RequestError(f"nobody knows where the layer {descriptor.digest} is")
 
         return open_layer
 
     return open_elsewhere
+
+
+def _base_images(report: PlatformReport, places: Places) -> Iterable[Image]:
+    """What an image stands on: one image of a registry, or all that is in a local place."""
+    from wingo.image.model import images_of
+
+    place = parse_place(report.base, default_tag="latest")
+    if place.reference is not None:
+        return (places.read_image(place.reference.with_digest(Digest(report.base_digest))),)
+    return images_of(places.open(place).read())
