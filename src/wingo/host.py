@@ -25,6 +25,8 @@ SETTINGS_FILE = "wingo.toml"
 _MAX_SETTINGS_BYTES = 1 << 20
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 _MAX_CREDENTIALS_BYTES = 4 << 20
+_REQUESTS = 6
+"""Requests at once where nobody says how many; they wait more than they work, so processors do not count."""
 
 
 class Host:
@@ -135,6 +137,7 @@ class Host:
             credentials=credentials or self.credentials,
             cache=documents,
             mirrors=settings.mirrors,
+            jobs=settings.jobs or _REQUESTS,
         )
 
     def stop(self) -> None:

@@ -11,7 +11,7 @@ from wingo.errors import RequestError
 from wingo.image.model import Image, Index, images_of
 from wingo.oci.place import Place, PlaceKind, parse_place
 from wingo.oci.platform import Platform
-from wingo.pipeline.parallel import in_parallel
+from wingo.stores.parallel import each
 from wingo.windows.bases import FLAVOURS, published_base
 from wingo.windows.osversion import expand_platform, index_order, parse_os_version, satisfies
 
@@ -153,7 +153,7 @@ def find_bases(choices: Sequence[BaseChoice], open_place: Callable[[Place], Read
         platforms = wanted[place]
         return open_place(place).read(lambda entry: entry.platform is None or _any_fits(entry.platform, platforms))
 
-    found = dict(zip(wanted, in_parallel(read, list(wanted), jobs), strict=True))
+    found = dict(zip(wanted, each(jobs, read, wanted), strict=True))
     return tuple(_base(choice, found) for choice in choices)
 
 

@@ -30,10 +30,10 @@ from wingo.pipeline.content import (
     read_items,
 )
 from wingo.pipeline.memo import Beginning, Memo, keep_memo, observed, watch_of
-from wingo.pipeline.parallel import in_parallel
 from wingo.pipeline.report import BuildReport, PlatformReport, ProgramReport
 from wingo.pipeline.request import check_one_name_each
 from wingo.pipeline.ship import ship
+from wingo.stores.parallel import each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +130,7 @@ class _Making:
     # Programs
 
     def _parts(self) -> list[_Part]:
-        groups = in_parallel(self._compile, self.plan.checked, self.places.jobs)
+        groups = each(self.places.jobs, self._compile, self.plan.checked)
         return [part for group in groups for part in group]
 
     def _compile(self, checked: Checked) -> list[_Part]:

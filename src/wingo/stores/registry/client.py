@@ -11,10 +11,11 @@ import msgspec
 from wingo.errors import RemoteError, RequestError
 from wingo.image.progress import NO_PROGRESS
 from wingo.oci.reference import Reference, parse_tag
+from wingo.stores.reading import Wanted, everything
 from wingo.stores.registry.api import NOT_FOUND, Registry, Repository
 from wingo.stores.registry.credentials import NoCredentials
 from wingo.stores.registry.presence import Presence
-from wingo.stores.registry.read import DocumentCache, NoCache, Reader, Wanted, everything
+from wingo.stores.registry.read import DocumentCache, NoCache, Reader
 from wingo.stores.registry.referrers import list_referrers
 from wingo.stores.registry.upload import DEFAULT_PIECES, Pieces
 from wingo.stores.registry.write import Push, Writer

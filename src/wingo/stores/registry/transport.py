@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -338,7 +338,9 @@ class Transport:
                 hint="Set HTTPS_PROXY to an http:// one.",
             )
         host, port = (url.host, url.port) if tunnel is None else (tunnel.url.host, tunnel.url.port)
-        sock = socket.create_connection((host, port), self._patience.connect)
+        # As bytes: for text, the socket module imports the tables of internationalised names first.
+        address: Any = host.encode("ascii") if host.isascii() else host
+        sock = socket.create_connection((address, port), self._patience.connect)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if tunnel is not None:

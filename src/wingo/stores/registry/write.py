@@ -17,9 +17,9 @@ from wingo.image.progress import NO_PROGRESS
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest
 from wingo.oci.media_types import is_foreign
+from wingo.stores.parallel import each
 from wingo.stores.registry.api import Repository
 from wingo.stores.registry.faults import Refusal
-from wingo.stores.registry.parallel import each
 from wingo.stores.registry.referrers import note_referrer
 from wingo.stores.registry.upload import DEFAULT_PIECES, Pieces, Upload
 

@@ -16,8 +16,8 @@ from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest, sha256_digest
 from wingo.oci.media_types import DOCKER_FOREIGN_LAYER, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Family
 from wingo.oci.reference import Reference
+from wingo.stores.reading import MAX_DEPTH
 from wingo.stores.registry import RegistryClient
-from wingo.stores.registry.read import MAX_DEPTH
 from wingo.testing.images import image_of, layer_of, random_image, random_index
 from wingo.testing.registry import Fault, RegistryServer
 from wingo.testing.registry_client import make_client
@@ -121,6 +121,7 @@ def test_a_damaged_cache_is_healed(server: RegistryServer, at: Reference) -> Non
     cache = Memory()
     with make_client(cache=cache) as client:
         client.read(at)
+        assert cache.documents
         for digest in cache.documents:
             cache.documents[digest] = b"{}"
         read = client.read(at)
@@ -341,9 +342,9 @@ def test_too_many_documents_in_all(
     server: RegistryServer, client: RegistryClient, at: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.add(at, random_index(1, count=4))
-    monkeypatch.setattr("wingo.stores.registry.read.MAX_DOCUMENTS", 9)
+    monkeypatch.setattr("wingo.stores.reading.MAX_DOCUMENTS", 9)
     client.read(at)
-    monkeypatch.setattr("wingo.stores.registry.read.MAX_DOCUMENTS", 8)
+    monkeypatch.setattr("wingo.stores.reading.MAX_DOCUMENTS", 8)
     with pytest.raises(Malformed, match="more than 8 manifests and configs"):
         client.read(at)
 
@@ -352,7 +353,7 @@ def test_too_many_bytes_in_all(
     server: RegistryServer, client: RegistryClient, at: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.add(at, random_index(1, count=4))
-    monkeypatch.setattr("wingo.stores.registry.read.MAX_TOTAL_BYTES", 1000)
+    monkeypatch.setattr("wingo.stores.reading.MAX_TOTAL_BYTES", 1000)
     with pytest.raises(Malformed, match="more than 1000 bytes"):
         client.read(at)
 

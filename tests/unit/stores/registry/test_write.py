@@ -14,8 +14,8 @@ from wingo.image.derive import AddedLayer, ConfigPatch, derive
 from wingo.image.model import Image, Index, images_of
 from wingo.oci.config import History
 from wingo.oci.reference import Reference
+from wingo.stores.parallel import each
 from wingo.stores.registry import RegistryClient, Shipment
-from wingo.stores.registry.parallel import each
 from wingo.stores.registry.upload import Pieces
 from wingo.testing.images import index_of, random_image, random_index, random_layer
 from wingo.testing.registry import Fault, RegistryServer
@@ -494,19 +494,27 @@ def test_each_raises_the_first_error_and_stops(error: type[BaseException]) -> No
 
 
 def test_an_interrupt_in_the_main_thread_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wingo.stores.registry.parallel._JOIN_SECONDS", 0.05)
+    monkeypatch.setattr("wingo.stores.parallel._JOIN_SECONDS", 0.05)
     release = threading.Event()
     joined: list[float | None] = []
     real: Callable[..., None] = threading.Thread.join
 
     def join(self: threading.Thread, timeout: float | None = None) -> None:
         joined.append(timeout)
-        if timeout is None:
-            raise KeyboardInterrupt
         real(self, timeout)
 
+    def wait(self: threading.Event, timeout: float | None = None) -> bool:
+        if threading.current_thread() is threading.main_thread():
+            waits.append(timeout)
+            if len(waits) > 2:  # the first two wait for the threads to start
+                raise KeyboardInterrupt
+        return waiting(self, timeout)
+
+    waits: list[float | None] = []
+    waiting = threading.Event.wait
     monkeypatch.setattr(threading.Thread, "join", join)
+    monkeypatch.setattr(threading.Event, "wait", wait)
     with pytest.raises(KeyboardInterrupt):
         each(2, lambda _item: release.wait(10), range(10))
     release.set()
-    assert joined == [None, 0.025, 0.025]
+    assert joined == [0.025, 0.025]

@@ -8,14 +8,14 @@ from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-_JOIN_SECONDS = 2.0
+_JOIN_SECONDS = 1.0
 
 
 def each(jobs: int, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
     """The function's results, in the order of the items.
 
-    The first error stops what has not begun and is raised. An interrupt does not wait for what has begun, or hardly:
-    the threads end with the process at the latest.
+    The first error stops what has not begun and is raised. Neither it nor an interrupt waits for what has begun, or
+    hardly: the threads end with the process at the latest (`Host.stop` ends the programs that they wait for).
 
     Args:
         jobs: the most that run at once.
@@ -29,6 +29,7 @@ def each(jobs: int, function: Callable[[_Item], _Result], items: Iterable[_Item]
     errors: list[BaseException] = []
     waiting = iter(enumerate(todo))
     lock = threading.Lock()
+    over = threading.Event()
 
     def work() -> None:
         while True:
@@ -43,22 +44,30 @@ def each(jobs: int, function: Callable[[_Item], _Result], items: Iterable[_Item]
             except BaseException as error:  # noqa: BLE001  (raised again where it was asked for)
                 with lock:
                     errors.append(error)
+                over.set()
                 return
             results[at] = result
+            if len(results) == len(todo):
+                over.set()
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(todo)))]
     try:
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        over.wait()
     except BaseException as error:
         with lock:
             errors.append(error)
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(_JOIN_SECONDS / len(threads))
+        _let_go(threads)
         raise
     if errors:
+        _let_go(threads)
         raise errors[0]
     return [results[at] for at in range(len(todo))]
+
+
+def _let_go(threads: list[threading.Thread]) -> None:
+    """Gives them a moment to clean up."""
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join(_JOIN_SECONDS / len(threads))
