@@ -24,6 +24,7 @@ COMMANDS = {
     "pull": "fetch an image from a registry to a local place",
     "copy": "copy an image from one place to another",
     "rebase": "put an image onto a newer base without building it again",
+    "hive": "read, change, compare and check Windows registry hives",
     "base": "list, fetch and show the base images in the cache",
     "login": "store the credentials of a registry",
     "logout": "remove the credentials of a registry",

@@ -1,0 +1,255 @@
+"""Hives on disk: a file, or a directory with the hives of an image, opened with their logs and layers; written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from wingo.errors import ContentError, HostError, Malformed, RequestError
+from wingo.hive.diff import delta_of, diff
+from wingo.hive.edit import CreateKey, DeleteKey, DeleteValue, Edit, SetValue, apply_edits
+from wingo.hive.keys import Key
+from wingo.hive.merge import merge
+from wingo.hive.paths import DEFAULT, HIVES, SAM, SECURITY, SOFTWARE, SYSTEM, parse_where, resolve_control_set
+from wingo.hive.read import Hive, open_hive
+from wingo.hive.write import write_delta, write_hive
+
+_MAX_BYTES = 1 << 30
+_LOGS = (".LOG1", ".LOG2", ".LOG")
+_FOLDERS = ("", "Hives", "Windows/System32/config", "Files/Windows/System32/config")
+_LAYER_NAMES = {SYSTEM: "System", SOFTWARE: "Software", SAM: "Sam", SECURITY: "Security", DEFAULT: "DefaultUser"}
+
+
+class OpenHive(msgspec.Struct, frozen=True):
+    """A hive that can be read.
+
+    Attributes:
+        name: one of `wingo.hive.paths.HIVES`, as far as the file's name tells; else "".
+        file: where it is.
+        hive: its bytes, and what its first block says.
+        root: its root key; with a layer beside it, that of the merged view.
+        layers: the files of its layers.
+    """
+
+    name: str
+    file: str
+    hive: Hive
+    root: Key
+    layers: tuple[str, ...] = ()
+
+    @property
+    def shown_root(self) -> str:
+        """What stands before its paths."""
+        return HIVES.get(self.name, self.name or os.path.basename(self.file))
+
+
+def read_hive_file(path: str) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        HostError: it cannot be read, or is larger than a hive is.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise HostError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > _MAX_BYTES:
+        raise HostError(f"{path} has more than {_MAX_BYTES} bytes")
+    return data
+
+
+def open_hives(path: str, *, allow_dirty: bool = False) -> tuple[OpenHive, ...]:
+    r"""Opens a hive file, or the hives of a directory: below it, in `Hives` or in `Windows\System32\config`.
+
+    A dirty hive is read with the .LOG1, .LOG2 or .LOG beside it. `System_Delta` and its like are layers: they are merged
+    onto the hive of that name, or onto `System_Base`.
+
+    Raises:
+        HostError: a file cannot be read.
+        RequestError: the directory has no hive.
+        Malformed: a file is no hive, or is dirty and its logs do not help.
+    """
+    if not os.path.isdir(path):
+        return (_open_file(path, _hive_name(os.path.basename(path)), allow_dirty=allow_dirty),)
+    bases, layers = _hives_in(path)
+    if not bases:
+        more = " (layers alone cannot be merged)" if layers else ""
+        raise RequestError(f"{path} has no hive{more}", hint=f"A hive is called {', '.join(HIVES)}, or System_Base.")
+    return tuple(
+        _open_file(bases[name], name, layers.get(name, ""), allow_dirty=allow_dirty) for name in HIVES if name in bases
+    )
+
+
+def find_hive_files(path: str) -> tuple[str, ...]:
+    """The hive file, or the hives and layers in a directory, as `open_hives` looks for them."""
+    if not os.path.isdir(path):
+        return (path,)
+    bases, layers = _hives_in(path)
+    return (*bases.values(), *layers.values())
+
+
+def locate(hives: Sequence[OpenHive], text: str) -> tuple[OpenHive, str]:
+    """The hive that a path is in, and the path below its root, with `CurrentControlSet` resolved.
+
+    Raises:
+        RequestError: the path is none, or its hive is not there.
+    """
+    where = parse_where(text)
+    if not where.hive:
+        if len(hives) > 1:
+            raise RequestError(
+                f"{text!r} does not say which hive it is in", hint="Begin it with HKLM\\SYSTEM, for instance."
+            )
+        found = hives[0]
+    elif len(hives) == 1 and hives[0].name in ("", where.hive):
+        found = hives[0]
+    else:
+        match = next((hive for hive in hives if hive.name == where.hive), None)
+        if match is None:
+            there = ", ".join(hive.shown_root for hive in hives)
+            raise RequestError(f"the hive of {text} is not there", hint=f"There is {there}.")
+        found = match
+    return found, resolve_control_set(found.root, where.path)
+
+
+def route(hives: Sequence[OpenHive], edits: Iterable[Edit]) -> list[tuple[OpenHive, list[Edit]]]:
+    """Edits whose paths begin with a root, by the hive that each is of.
+
+    Raises:
+        RequestError: a path is none, or its hive is not there.
+    """
+    routed: dict[str, tuple[OpenHive, list[Edit]]] = {}
+    for edit in edits:
+        hive, path = locate(hives, edit.path)
+        routed.setdefault(hive.file, (hive, []))[1].append(_moved(edit, path))
+    return list(routed.values())
+
+
+def edited_hive(hive: OpenHive, edits: Sequence[Edit], *, as_layer: bool) -> bytes | None:
+    """A hive with edits: whole, or as a layer on what is there; None when the edits change nothing.
+
+    Raises:
+        RequestError: an edit cannot be made, or the hive is a layer, which is edited with its base.
+        Malformed: the hive is not what its format says.
+    """
+    if hive.hive.base.is_layered:
+        raise RequestError(
+            f"{hive.file} is a layer: what is in it depends on what it lies on",
+            hint="Give a directory with the base's hive and the layer beside it.",
+        )
+    view = apply_edits(hive.root, edits)
+    change = diff(hive.root, view)
+    if change is None:
+        return None
+    base = hive.hive.base
+    if as_layer:
+        return write_delta(delta_of(change, hive.root), name=f"{_LAYER_NAMES.get(hive.name, 'Hive')}_Delta")
+    return write_hive(view, name=base.name, last_written=base.last_written)
+
+
+def layer_name(hive: OpenHive) -> str:
+    """What the file of a hive's layer is called in an image."""
+    return f"{_LAYER_NAMES.get(hive.name, os.path.basename(hive.file))}_Delta"
+
+
+def write_whole(path: str, data: bytes, *, never: Iterable[str] = ()) -> None:
+    """Writes a file, whole or not at all.
+
+    Args:
+        path: where to.
+        data: its bytes.
+        never: files that were read and must not be replaced.
+
+    Raises:
+        HostError: it cannot be written.
+        RequestError: it is one of those that were read.
+    """
+    for source in never:
+        if os.path.exists(path) and os.path.samefile(path, source):
+            raise RequestError(
+                f"{path} is the hive that was read", hint="Write to another file; hives are not changed in place."
+            )
+    temporary = f"{path}.{os.getpid()}.new"
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise HostError(f"cannot write {path}: {error.strerror}", hint="Choose a place that you may write.") from error
+
+
+def _hives_in(path: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The hives and the layers in a directory, by name."""
+    bases: dict[str, str] = {}
+    layers: dict[str, str] = {}
+    for folder in _FOLDERS:
+        place = _folder(path, folder)
+        for entry in sorted(os.listdir(place)) if place else ():
+            name, is_layer = _hive_name(entry), entry.lower().endswith("_delta")
+            if name and os.path.isfile(os.path.join(place, entry)):
+                (layers if is_layer else bases).setdefault(name, os.path.join(place, entry))
+    return bases, layers
+
+
+def _open_file(path: str, name: str, layer: str = "", *, allow_dirty: bool) -> OpenHive:
+    try:
+        hive = open_hive(read_hive_file(path), _logs_of(path), allow_dirty=allow_dirty)
+        root: Key = hive.root
+    except Malformed as error:
+        raise _at(path, error) from error
+    if not layer:
+        return OpenHive(name, path, hive, root)
+    try:
+        upper = open_hive(read_hive_file(layer), allow_dirty=allow_dirty)
+        return OpenHive(name, path, hive, merge(root, upper.root), (layer,))
+    except Malformed as error:
+        raise _at(layer, error) from error
+
+
+def _at(path: str, error: Malformed) -> ContentError:
+    return Malformed(f"{error.format} {path}", error.problem, offset=error.offset, hint=error.hint)
+
+
+def _logs_of(path: str) -> list[bytes]:
+    folder, name = os.path.split(path)
+    wanted = {(name + end).lower() for end in _LOGS}
+    entries = sorted(os.listdir(folder or "."))
+    return [read_hive_file(os.path.join(folder, entry)) for entry in entries if entry.lower() in wanted]
+
+
+def _hive_name(file: str) -> str:
+    plain = file.lower()
+    for ending in ("_delta", "_base"):
+        plain = plain.removesuffix(ending)
+    plain = {"defaultuser": "default"}.get(plain, plain)
+    return plain.upper() if plain.upper() in HIVES else ""
+
+
+def _folder(path: str, below: str) -> str:
+    """A directory below another, its names in any case; "" when there is none."""
+    for part in below.split("/") if below else ():
+        entries = os.listdir(path)
+        match = next((entry for entry in entries if entry.lower() == part.lower()), None)
+        if match is None or not os.path.isdir(os.path.join(path, match)):
+            return ""
+        path = os.path.join(path, match)
+    return path
+
+
+def _moved(edit: Edit, path: str) -> Edit:
+    match edit:
+        case CreateKey():
+            return CreateKey(path, edit.security, edit.class_name)
+        case DeleteKey():
+            return DeleteKey(path)
+        case SetValue():
+            return SetValue(path, edit.name, edit.type, edit.data)
+        case DeleteValue():
+            return DeleteValue(path, edit.name)
