@@ -33,7 +33,7 @@ class Drawing(Progress, Protocol):
 
 def progress_on(console: Console, stream: TextIO) -> Drawing:
     """The progress that suits the stream."""
-    return _Bars(console, stream) if console.colour and not console.quiet else _Lines(console)
+    return _Bars(console, stream) if console.drawing and not console.quiet else _Lines(console)
 
 
 class _LineTask:

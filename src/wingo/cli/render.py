@@ -21,13 +21,17 @@ class Console:
 
     Attributes:
         quiet: only results and errors.
-        colour: whether stderr may have colours (a terminal, and no NO_COLOR).
+        drawing: whether stderr is a terminal, on which bars can be drawn.
+        colour: whether it may have colours too (no NO_COLOR).
     """
 
-    def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False, colour: bool = False) -> None:
+    def __init__(
+        self, out: TextIO, err: TextIO, *, quiet: bool = False, drawing: bool = False, colour: bool = False
+    ) -> None:
         self._out = out
         self._err = err
         self.quiet = quiet
+        self.drawing = drawing
         self.colour = colour
         self._drawing: dict[str, Drawing] = {}
 
@@ -35,8 +39,11 @@ class Console:
     def for_streams(cls, argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Console:
         """A console on this process's streams."""
         own = argv[: list(argv).index("--")] if "--" in argv else argv
-        colour = sys.stderr.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-        return cls(sys.stdout, sys.stderr, quiet="--quiet" in own or "-q" in own, colour=colour)
+        drawing = sys.stderr.isatty() and environment.get("TERM") != "dumb"
+        quiet = "--quiet" in own or "-q" in own
+        return cls(
+            sys.stdout, sys.stderr, quiet=quiet, drawing=drawing, colour=drawing and not environment.get("NO_COLOR")
+        )
 
     def result(self, text: str) -> None:
         """Prints a result."""

@@ -49,6 +49,10 @@ System = tuple[str, str, str]
 """GOOS, GOARCH and variant: what one compiled program runs on."""
 
 
+_SAME_OWNER = ("", "0", "root", "nonroot", "65532", "65532:65532", "nonroot:nonroot", "0:0", "root:root")
+"""Users of a base who may write what belongs to 65532."""
+
+
 class _Part(msgspec.Struct, frozen=True):
     """One program for one system, compiled and packed."""
 
@@ -177,7 +181,7 @@ class _Making:
             self.notes.update(dict.fromkeys(part.notes))
             layers = self._layers(part, base)
             image, notes = assemble(part.application, base, layers, _origin(part.binary), family)
-            self.notes.update(dict.fromkeys((*notes, *_base_notes(base))))
+            self.notes.update(dict.fromkeys((*notes, *_base_notes(base), *self._owner_notes(base))))
             if image.digest not in {other.digest for other in images}:
                 images.append(image)
                 reports.append(_platform_report(image, base, layers))
@@ -194,6 +198,13 @@ class _Making:
             layer_bytes=sum({layer.descriptor.digest: layer.descriptor.size for layer in _own(images, bases)}.values()),
         )
         return report, index
+
+    def _owner_notes(self, base: Base) -> list[str]:
+        """The layer is the same for every base, and so is the owner of its data directories."""
+        user = base.image.config.settings.user if base.image is not None else ""
+        if base.platform.os != "linux" or not self.settings.data_dir or self.settings.user or user in _SAME_OWNER:
+            return []
+        return [f"{base.reference} runs as {user}, and the data directories belong to 65532: add --user {user}"]
 
     def _layers(self, part: _Part, base: Base) -> list[AddedLayer]:
         epoch = self.request.epoch

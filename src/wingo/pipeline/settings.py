@@ -281,6 +281,8 @@ def _read_toml(name: str, value: object, origin: str) -> object:
         return value
     if setting.kind in (Kind.WORDS, Kind.LINES) and isinstance(value, str):
         return _read_items(setting, [value], origin)
+    if setting.kind is Kind.TEXT and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if setting.name == "base" and isinstance(value, str):
         return {"": value}
     if setting.name == "files" and isinstance(value, dict):

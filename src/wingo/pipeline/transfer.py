@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
 from wingo.errors import RequestError
-from wingo.image.model import Image, Index, images_of
+from wingo.image.model import Image, Index, Layer, images_of
+from wingo.oci.annotations import BASE_DIGEST, BASE_NAME
 from wingo.oci.descriptor import Descriptor
+from wingo.oci.digest import parse_digest
 from wingo.oci.place import Place, PlaceKind
 from wingo.oci.platform import Platform
+from wingo.oci.reference import parse_reference
 from wingo.pipeline.bases import fits
 from wingo.windows.osversion import expand_platform
 
@@ -50,6 +54,8 @@ def transfer(source: Place, targets: Sequence[Place], platform: str, places: Pla
         RequestError: the source has no such platform, or a target cannot hold it.
     """
     artifact = read_platform(source, platform, places)
+    if source.reference is None:
+        artifact = _completed(artifact, places)
     references = tuple(target.reference for target in targets if target.reference is not None)
     local = tuple(target for target in targets if target.kind is not PlaceKind.REGISTRY)
     places.write(artifact, local, str(source.reference) if source.reference is not None else source.tag or "latest")
@@ -83,6 +89,34 @@ def read_platform(source: Place, platform: str, places: Places) -> Image | Index
         f"{source} has {len(found) or 'no'} images for {platform}",
         hint=f"Name one of {', '.join(has[:20])}.",
     )
+
+
+def _completed(artifact: Image | Index, places: Places) -> Image | Index:
+    """The same artifact; what `--thin` left out of it is opened where its images say that their bases are."""
+    if isinstance(artifact, Index):
+        children = tuple(_completed(child, places) for child in artifact.children)
+        return msgspec.structs.replace(artifact, children=children)
+    layers = tuple(
+        msgspec.structs.replace(layer, open=partial(_open_here_or_in_base, layer, artifact, places))
+        for layer in artifact.layers
+    )
+    return msgspec.structs.replace(artifact, layers=layers)
+
+
+def _open_here_or_in_base(layer: Layer, image: Image, places: Places) -> BinaryIO:
+    try:
+        return layer.open()
+    except RequestError:
+        # It was left out; a damaged one is another error.
+        annotations = {**(image.config.settings.labels or {}), **image.manifest.annotations}
+        name, digest = annotations.get(BASE_NAME, ""), annotations.get(BASE_DIGEST, "")
+        if not name or not digest:
+            raise
+        pinned = parse_reference(name).with_digest(parse_digest(digest))
+        for base_layer in places.read_image(pinned).layers:
+            if base_layer.descriptor.digest == layer.descriptor.digest:
+                return base_layer.open()
+        raise
 
 
 def _wanted(entry: Descriptor, wanted: Sequence[Platform]) -> bool:

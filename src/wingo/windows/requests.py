@@ -5,6 +5,7 @@ Paths are texts in any spelling that `wingo.windows.paths.parse_path` reads.
 
 from __future__ import annotations
 
+import re
 from typing import TypeAlias
 
 import msgspec
@@ -64,6 +65,9 @@ _BITS = {
 _ACCESS = {"ro": "read-only", "data": "data"}
 
 
+_FOR_LINUX = re.compile(r"(?:[0-7]{3,4}|[0-9]+:[0-9]+)\Z")
+
+
 def parse_attributes(text: str) -> Attributes:
     """Reads the attributes of `--copy SRC:DST:ATTRIBUTES` and of `wingo.toml`: words with commas between them.
 
@@ -72,6 +76,7 @@ def parse_attributes(text: str) -> Attributes:
     `data`                   the service's account may change it; in a directory, create and delete too
     `O:…G:…D:…`              SDDL, with owner, group and access list; instead of `ro` and `data`
     `readonly hidden system` the DOS attributes of these names
+    `0640`, `1000:1000`      for Linux: passed over, so that one list serves both systems
     ======================== ==========================================================================
 
     Without a word for the access it is that of the directory: `ro`, unless somebody said otherwise of one above.
@@ -86,6 +91,8 @@ def parse_attributes(text: str) -> Attributes:
             if bits & _BITS[word]:
                 raise RequestError(f"attributes {text[:120]!r}: {word} stands there twice")
             bits |= _BITS[word]
+        elif _FOR_LINUX.match(word):
+            continue
         elif not chosen:
             raise RequestError(
                 f"attributes {text[:120]!r}: there is no attribute {word[:40]!r}",

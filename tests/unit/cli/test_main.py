@@ -183,7 +183,7 @@ def test_a_hint_has_a_line_of_its_own(fake):
 
 def test_colours_are_for_terminals(fake):
     fake(raising(errors.RequestError("it is wrong", hint="Mend it.")))
-    host = FakeHost(colour=True)
+    host = FakeHost(drawing=True, colour=True)
     assert main(["logout"], host) == 2
     assert host.err.getvalue() == "\x1b[31merror:\x1b[0m it is wrong\n\x1b[33mhint:\x1b[0m Mend it.\n"
 

@@ -131,7 +131,7 @@ def terminal(monkeypatch):
     monkeypatch.setattr(progress, "_PATIENCE", 0.05)
     monkeypatch.setenv("TERM", "xterm")
     stream = Stream()
-    console = Console(io.StringIO(), stream, colour=True)
+    console = Console(io.StringIO(), stream, drawing=True, colour=True)
     yield console, stream
     console.progress.close()
 

@@ -243,7 +243,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(text, hint):
         'jobs = "3"',
         "jobs = 1.5",
         "jobs = true",
-        "user = 65532",
+        "user = true",
         "user = []",
         "platform = 7",
         "platform = [7]",
@@ -334,3 +334,7 @@ def test_paths_of_a_file_are_seen_from_its_directory():
     )
     assert values["ca-file"] == "ca.pem"
     assert anchored({}, folder) == {}
+
+
+def test_a_number_may_stand_for_a_text() -> None:
+    assert merge(from_toml("user = 65532", "wingo.toml")).user == "65532"
