@@ -22,7 +22,6 @@ from wingo.hive.cells import (
     KEY_ROOT,
     KEY_SIZE,
     MAX_DEPTH,
-    MAX_NAME,
     NO_CELL,
     SEGMENT,
     VALUE_LATIN,
@@ -36,6 +35,9 @@ _LEAF = 507
 """Keys in a leaf: as many as fit a bin of 4096 bytes."""
 
 _MAX_BYTES = 1 << 30
+_CHECKED = 127
+"""Characters up to which a name is short enough, however many units each has."""
+
 _VALUE = Struct("<2sHIIIHH")
 """A key value, without its cell's size."""
 
@@ -127,7 +129,7 @@ class _Writer:
     def _reserve(self, key: Key, *, is_root: bool = False) -> int:
         """A cell for a key, whose name is all that is needed now; gives its offset."""
         name = key.name
-        if not is_root and not (0 < len(name) <= MAX_NAME // 2 and "\0" not in name and "\\" not in name):
+        if not is_root and not (0 < len(name) <= _CHECKED and "\0" not in name and "\\" not in name):
             check_key_name(name)
         encoded = _latin(name)
         raw = name.encode("utf-16-le", "surrogatepass") if encoded is None else encoded
@@ -198,7 +200,7 @@ class _Writer:
         name, data = value.name, value.data
         encoded = _latin(name)
         raw = name.encode("utf-16-le", "surrogatepass") if encoded is None else encoded
-        if len(raw) > 2 * cells.MAX_VALUE_NAME:
+        if len(name) > _CHECKED and _units(name) > 2 * cells.MAX_VALUE_NAME:
             raise RequestError(f"the value's name {name[:40]!r}... has more than {cells.MAX_VALUE_NAME} characters")
         flags = VALUE_LATIN if name and encoded is not None else 0
         size = len(data)
