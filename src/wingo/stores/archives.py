@@ -217,7 +217,7 @@ class DockerArchive:
         saved = []
         for image in images:
             names = tags_of.get(image.digest, ()) if tags_of is not None else platform_tags(tags, image, images)
-            saved.append(_saved(image, tuple(_full_name(name) for name in names)))
+            saved.append(_saved(image, tuple(_full_name(name) for name in names), leave_out))
             files[saved[-1].config] = _bytes(image.config_bytes)
             for layer in image.layers:
                 if layer.descriptor.digest not in leave_out:
@@ -293,13 +293,18 @@ def _is_named(wanted: str, names: Sequence[str]) -> bool:
         return False
 
 
-def _saved(image: Image, names: tuple[str, ...]) -> _Saved:
-    foreign = {layer.diff_id: layer.descriptor for layer in image.layers if is_foreign(layer.descriptor.media_type)}
+def _saved(image: Image, names: tuple[str, ...], leave_out: Collection[Digest]) -> _Saved:
+    # Of a layer that is not in the file, this is all that a reader learns.
+    elsewhere = {
+        layer.diff_id: layer.descriptor
+        for layer in image.layers
+        if is_foreign(layer.descriptor.media_type) or layer.descriptor.digest in leave_out
+    }
     return _Saved(
         config=f"{encoded_of(sha256_digest(image.config_bytes))}.json",
         repo_tags=names,
         layers=tuple(_layer_name(layer) for layer in image.layers),
-        layer_sources=cast("dict[str, Descriptor]", foreign) or None,
+        layer_sources=cast("dict[str, Descriptor]", elsewhere) or None,
     )
 
 
