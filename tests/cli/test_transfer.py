@@ -111,3 +111,35 @@ def test_base_pull_list_show(host, registry):
     registry.stop()
     assert host.wingo("base", "show", "mcr.microsoft.com/windows/nanoserver:ltsc2022") == 0
     assert "whole" in host.out.getvalue()
+
+
+def test_flags_may_stand_between_the_other_words(host, registry):
+    for name, artifact in microsoft_catalogue().items():
+        registry.add(name, artifact)
+    assert host.wingo("base", "pull", "--platform", "ltsc2019", "nanoserver") == 0
+    assert "nanoserver:ltsc2019" in host.out.getvalue()
+
+
+def test_base_show_knows_short_names(host, registry):
+    for name, artifact in microsoft_catalogue().items():
+        registry.add(name, artifact)
+    assert host.wingo("base", "show", "nanoserver") == 2
+    assert host.wingo("base", "pull", "nanoserver", "--platform", "ltsc2019,ltsc2022") == 0
+    host.out.truncate(0)
+    assert host.wingo("base", "show", "nanoserver") == 0
+    assert "nanoserver:ltsc2019" in host.out.getvalue()
+    assert "nanoserver:ltsc2022" in host.out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [
+        (("pull", "oci:here", "oci:there"), "wingo copy oci:here oci:there"),
+        (("push", "here", "registry.example/app:v1"), "Write oci:here"),
+        (("build", "--ldflags", "-s"), "--ldflags=-x"),
+    ],
+)
+def test_a_likely_mistake_is_told_how_to_write_it(host, tmp_path, argv, hint):
+    (tmp_path / "here").mkdir()
+    assert host.wingo(*argv) == 2
+    assert hint in host.err.getvalue()

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
 def _chosen(action: str, names: list[str], platforms: tuple[str, ...], places: Places) -> tuple[CachedBase, ...]:
     from wingo.errors import RequestError
     from wingo.oci.reference import parse_reference
-    from wingo.pipeline.base_cache import list_bases, pull_bases, show_base
+    from wingo.pipeline.base_cache import list_bases, pull_bases, short_names, show_base
 
     if action == "list":
         return list_bases(places)
@@ -75,11 +75,12 @@ def _chosen(action: str, names: list[str], platforms: tuple[str, ...], places: P
         return pull_bases(names, platforms, places)
     shown = []
     for name in names:
-        base = show_base(parse_reference(name, default_tag="latest"), places)
-        if base is None:
+        references = short_names(name, places) or (parse_reference(name, default_tag="latest"),)
+        bases = [base for base in (show_base(reference, places) for reference in references) if base is not None]
+        if not bases:
             known = ", ".join(item.reference for item in list_bases(places)[:10])
             raise RequestError(f"{name} is not in the cache", hint=f"It has {known or 'nothing yet'}.")
-        shown.append(base)
+        shown.extend(bases)
     return tuple(shown)
 
 

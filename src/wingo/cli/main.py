@@ -83,7 +83,11 @@ class _Parser(argparse.ArgumentParser):
     """argparse with wingo's way of saying an error."""
 
     def error(self, message: str) -> NoReturn:
-        raise RequestError(message, hint=f"Run '{self.prog} --help' to see what it takes.")
+        hint = f"Run '{self.prog} --help' to see what it takes."
+        if message.endswith("expected one argument"):
+            flag = message.split()[1].rstrip(":").rpartition("/")[2]
+            hint = f"Write its value after it; one that begins with '-' after an '=': {flag}=-x."
+        raise RequestError(message, hint=hint)
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
@@ -138,7 +142,7 @@ def main(argv: Sequence[str], host: Host | None = None) -> int:
         if name and not name.startswith("-") and name not in COMMANDS:
             raise _unknown_command(name)
         parser = build_parser(only=name if name in COMMANDS else "")
-        args, unknown = parser.parse_known_args(argv)
+        args, unknown = _parsed(parser, argv)
         if unknown:
             raise _unknown_argument(parser, name, unknown[0])
         if not args.command:
@@ -160,6 +164,18 @@ def main(argv: Sequence[str], host: Host | None = None) -> int:
     except KeyboardInterrupt:
         console.interrupted()
         return exit_codes.INTERRUPTED
+
+
+def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The arguments, and what was not understood; flags may stand between a command's other words."""
+    command = _commands(parser).get(argv[0]) if argv else None
+    if command is None or any(isinstance(action, argparse._SubParsersAction) for action in command._actions):  # noqa: SLF001
+        return parser.parse_known_args(argv)
+    return command.parse_known_intermixed_args(argv[1:], argparse.Namespace(command=argv[0]))
+
+
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    return next(item for item in parser._actions if isinstance(item, argparse._SubParsersAction)).choices  # noqa: SLF001
 
 
 def _from_system(error: OSError) -> WingoError:
@@ -186,11 +202,8 @@ def _unknown_argument(parser: argparse.ArgumentParser, command: str, argument: s
     name = f"wingo {command}"
     hint = f"Run '{name} --help' to see what it takes."
     flag = argument.partition("=")[0]
-    if not flag.startswith("-"):
-        hint = f"{hint} What has no flag stands together, before or after the flags."
-    else:
-        commands = next(item for item in parser._actions if isinstance(item, argparse._SubParsersAction))  # noqa: SLF001
-        near = get_close_matches(flag, commands.choices[command]._option_string_actions, n=1)  # noqa: SLF001
+    if flag.startswith("-"):
+        near = get_close_matches(flag, _commands(parser)[command]._option_string_actions, n=1)  # noqa: SLF001
         hint = f"Did you mean {near[0]}?" if near else hint
     return RequestError(f"{name} does not know {argument!r}", hint=hint)
 

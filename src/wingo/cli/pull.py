@@ -41,6 +41,10 @@ def run(args: argparse.Namespace, host: Host) -> int:
     from wingo.oci.place import Place, PlaceKind, parse_place
     from wingo.oci.reference import parse_reference
 
+    if parse_place(args.reference).kind is not PlaceKind.REGISTRY:
+        raise RequestError(
+            f"{args.reference} is no registry", hint=f"Use 'wingo copy {args.reference} {args.places[0]}'."
+        )
     source = Place(PlaceKind.REGISTRY, reference=parse_reference(args.reference, default_tag="latest"))
     targets = [parse_place(place) for place in args.places]
     for target in targets:

@@ -40,6 +40,8 @@ def run(args: argparse.Namespace, host: Host) -> int:
 
     source = parse_place(args.place)
     if source.kind is PlaceKind.REGISTRY:
+        if host.is_directory(args.place):
+            raise RequestError(f"{args.place} is a directory", hint=f"Write oci:{args.place} for an OCI layout.")
         raise RequestError(f"{args.place} is in a registry", hint=f"Use 'wingo copy {args.place} {args.names[0]}'.")
     targets = [parse_place(name, default_tag="latest") for name in args.names]
     for target in targets:

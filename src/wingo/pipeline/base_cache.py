@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from wingo.errors import RequestError
 from wingo.image.model import Image, images_of
-from wingo.oci.reference import Reference
+from wingo.oci.reference import Reference, parse_reference
 from wingo.pipeline.bases import choose_bases, find_bases
 from wingo.pipeline.places import artifact_in_cache, never_elsewhere
-from wingo.windows.osversion import expand_platforms
+from wingo.windows.bases import FLAVOURS, published_base
+from wingo.windows.osversion import ALL_PLATFORMS, expand_platforms
 
 if TYPE_CHECKING:
     from wingo.oci.descriptor import Descriptor
@@ -84,6 +87,18 @@ def show_base(reference: Reference, places: Places) -> CachedBase | None:
     """What the cache has of a reference; None when it was never asked for."""
     seen = places.cache.seen_tag(str(reference))
     return None if seen is None else _described(seen, places)
+
+
+def short_names(name: str, places: Places) -> tuple[Reference, ...]:
+    """What the cache has of a short name such as `nanoserver`, for whatever Windows; none when it is no short name."""
+    if name not in FLAVOURS:
+        return ()
+    published = set()
+    for platform in ALL_PLATFORMS:
+        with suppress(RequestError):  # not every base is there for every Windows
+            published.add(published_base(name, platform))
+    seen = (parse_reference(item.reference) for item in places.cache.seen_tags())
+    return tuple(reference for reference in seen if reference in published)
 
 
 def _fetch(image: Image, places: Places) -> None:
