@@ -7,6 +7,8 @@ dotless i, the long s and the final sigma stay as they are), and without those t
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 # fmt: off
 _RUNS = (
     (0x00E0, 23, 1, -32), (0x00F8, 7, 1, -32), (0x00FF, 1, 1, 121), (0x0101, 24, 2, -1), (0x0133, 3, 2, -1),
@@ -62,6 +64,7 @@ def upcase(name: str) -> str:
     return upper
 
 
+@lru_cache(maxsize=8192)
 def name_hash(upper: str) -> int:
     """The hash in an `lh` leaf, of a name that `upcase` gave."""
     value = 0

@@ -122,8 +122,15 @@ class _Writer:
 
     def _put(self, content: bytes) -> int:
         """A cell with that content; gives its offset."""
-        at = self._allocate(len(content))
-        self._bins[at + 4 : at + 4 + len(content)] = content
+        size = len(content)
+        at = self._position
+        whole = size + 11 & ~7
+        if at + whole > self._limit:
+            at = self._allocate(size)
+        else:  # the same, written out: most cells go this way
+            self._position = at + whole
+            pack_into("<i", self._bins, at, -whole)
+        self._bins[at + 4 : at + 4 + size] = content
         return at - BASE_BLOCK
 
     def _reserve(self, key: Key, *, is_root: bool = False) -> int:
@@ -172,10 +179,10 @@ class _Writer:
             value_list,
             self._descriptor(key.security),
             where,
-            max((_units(child.name) for child in children), default=0),
+            max(map(_units, [child.name for child in children])) if children else 0,
             key.user_flags,
             0,
-            max((len(child.class_name) for child in children), default=0),
+            max([len(child.class_name) for child in children]) if children else 0,
             longest_name,
             largest,
             0,
@@ -188,13 +195,13 @@ class _Writer:
         """The list of values, the longest name and the largest data, in bytes."""
         if not values:
             return NO_CELL, 0, 0
-        if len({upcase(value.name) for value in values}) != len(values):
+        names = [value.name for value in values]
+        if len(names) > 1 and len(set(map(upcase, names))) != len(names):
             raise RequestError(f"the key {key_name!r} has two values of the same name")
         at = self._allocate(4 * len(values))
         offsets = [self._value(value) for value in values]
         pack_into(f"<{len(offsets)}I", self._bins, at + 4, *offsets)
-        longest = max(_units(value.name) for value in values)
-        return at - BASE_BLOCK, longest, max(len(value.data) for value in values)
+        return at - BASE_BLOCK, max(map(_units, names)), max([len(value.data) for value in values])
 
     def _value(self, value: Value) -> int:
         name, data = value.name, value.data
@@ -217,7 +224,9 @@ class _Writer:
     def _data(self, data: bytes) -> int:
         if len(data) <= SEGMENT:
             return self._put(data)
-        segments = [self._put(data[start : start + SEGMENT]) for start in range(0, len(data), SEGMENT)]
+        # as on Windows the cell of the last segment is as large as the others': libregf and hivex read less else
+        parts = (data[start : start + SEGMENT] for start in range(0, len(data), SEGMENT))
+        segments = [self._put(part.ljust(SEGMENT, b"\0")) for part in parts]
         if len(segments) > 0xFFFF:
             raise RequestError(f"a value has {len(data)} bytes, more than a hive can hold")
         listed = self._put(pack(f"<{len(segments)}I", *segments))

@@ -92,6 +92,15 @@ def test_data_of_every_size(size):
     assert fsck(hive) == ()
 
 
+def test_every_segment_has_a_cell_of_the_same_size():
+    """As in the hives that Windows wrote; other readers count on it."""
+    hive = write_hive(TreeKey("r", b"", contents=(Value("v", 3, bytes(16_345)),)))
+    record = at_cell(hive, at_cell(hive, at_cell(hive, at_key(hive, "", 40)), 8), 4)
+    segments = at_cell(hive, record)
+    sizes = [unpack_from("<i", hive, at_cell(hive, segments + 4 * index) - 4)[0] for index in range(2)]
+    assert sizes == [-16_352, -16_352]
+
+
 def test_names_that_fit_one_byte_are_stored_so():
     for name, flag in (("é", KEY_LATIN), ("я", 0), ("\U0001f600", 0)):
         hive = write_hive(TreeKey("r", b"", children=(TreeKey(name, b""),)))
