@@ -12,6 +12,7 @@ from wingo.golang.gosource import imports_c
 _CHATTER = re.compile(r"go: (?:downloading|finding|extracting|found|added|upgraded|trying) ")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _EXCLUDED = re.compile(r"build constraints exclude all Go files in (.+?)$", re.MULTILINE)
+_NOT_IN_STD = re.compile(r"package \S+ is not in std")
 _PACKAGE_LINE = re.compile(r"^# (\S+)", re.MULTILINE)
 _FETCHING = re.compile(
     r"^go: |^module |\b(?:Get|Head) \"https?://|\breading (?:https?|file)://|\bgit (?:ls-remote|fetch)\b"
@@ -95,6 +96,12 @@ def _hint(text: str) -> str:
         )
     if "go.mod file not found" in text or "does not contain main module" in text:
         return "Run wingo inside a Go module, name its directory, or name a published program with @latest."
+    if "does not contain modules listed in go.work" in text:
+        return "Name the modules of go.work, for instance ./MODULE/...; or run `go work use .`."
+    if "is not a main package" in text:
+        return "Name a directory with `package main`."
+    if "no Go files in " in text or _NOT_IN_STD.search(text):
+        return "Write ./DIRECTORY for a program of this module, or ./... for every one."
     if "inconsistent vendoring" in text:
         return "Run `go mod vendor`."
     if "updates to go.mod needed" in text or "missing go.sum entry" in text or "no required module provides" in text:

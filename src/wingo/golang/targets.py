@@ -108,6 +108,11 @@ def _is_path(target: str) -> bool:
 
 
 def _published(target: str, directory: str) -> tuple[str, str, bool]:
+    if "..." in target:
+        raise RequestError(
+            f"{target[:160]!r} is a pattern, and of published programs go builds those alone that are named",
+            hint="Name each program with its version.",
+        )
     if not _PUBLISHED.match(target):
         raise RequestError(
             f"{target[:160]!r} is not a published program",

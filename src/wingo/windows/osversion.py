@@ -39,6 +39,11 @@ _STABLE = (20348, 26100)
 DEFAULT_WINDOWS = {"amd64": ("ltsc2022", "ltsc2025"), "arm64": ("ltsc2025",)}
 """The releases that `windows/ARCH` alone means; Microsoft publishes arm64 bases for ltsc2025 only."""
 
+_LINUX = (
+    *("amd64", "arm64", "386", "arm", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le"),
+    *("riscv64", "s390x"),
+)
+"""What go builds for on Linux (`go tool dist list`)."""
 ALL_PLATFORMS = (
     Platform("windows", "amd64", os_version=NAMES["ltsc2025"]),
     Platform("windows", "arm64", os_version=NAMES["ltsc2025"]),
@@ -198,6 +203,14 @@ def expand_platform(text: str) -> tuple[Platform, ...]:
         raise RequestError(
             f"{asked[:80]!r}: only Windows platforms have an os.version", hint=f"Write {_bare(platform)}."
         )
+    if platform.architecture not in _LINUX:
+        import difflib
+
+        near = difflib.get_close_matches(platform.architecture, _LINUX, n=1)
+        raise RequestError(
+            f"go does not build for {_bare(platform)}",
+            hint=f"Did you mean linux/{near[0]}?" if near else f"There are {', '.join(_LINUX)}.",
+        )
     if platform.architecture == "arm64" and platform.variant == "v8":
         # Every arm64 is v8; containerd writes and compares it without.
         return (msgspec.structs.replace(platform, variant=""),)
@@ -238,7 +251,9 @@ def _release(text: str) -> OsVersion:
     except RequestError as error:
         raise RequestError(
             f"{text[:80]!r} is not a platform",
-            hint=error.hint if error.hint.startswith("Did") else "Write os/arch, ltsc2019, ltsc2022, ltsc2025 or all.",
+            hint=error.hint
+            if error.hint.startswith("Did")
+            else f"Write {'linux/amd64' if text.lower() == 'linux' else 'os/arch'}, ltsc2019, ltsc2022, ltsc2025 or all.",
         ) from error
 
 

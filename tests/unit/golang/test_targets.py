@@ -115,3 +115,8 @@ def test_exact_versions_need_no_query() -> None:
     assert not is_exact("v1")
     assert not is_exact("v1.2")
     assert not is_exact("main")
+
+
+def test_a_pattern_of_published_programs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="is a pattern"):
+        group_targets(["example.com/tool/cmd/...@v1.0.0"], str(tmp_path), {})

@@ -187,7 +187,9 @@ def test_platforms_are_expanded(text: str, wanted: list[str]) -> None:
     ("text", "says", "hint"),
     [
         ("ltsc2202", "not a platform", "ltsc2022"),
-        ("linux", "not a platform", "os/arch"),
+        ("linux", "not a platform", "linux/amd64"),
+        ("linux/amd65", "does not build for linux/amd65", "linux/amd64"),
+        ("linux/vax", "does not build for linux/vax", "riscv64"),
         ("", "not a platform", "os/arch"),
         ("darwin/arm64", "no containers for the system 'darwin'", "linux/ARCH"),
         ("windwos/amd64", "no containers for the system 'windwos'", "windows/amd64"),
