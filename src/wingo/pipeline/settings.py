@@ -7,6 +7,7 @@ variable over wingo.toml. Maps are merged key by key in that order; anything els
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 
@@ -123,6 +124,7 @@ SETTINGS = (
 """Every setting, in the order of the help."""
 
 _MAX_DIGITS = 9
+_NEVER_EMPTY = ("data-dir", "copy", "output")
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -268,11 +270,35 @@ def _checked(values: Layer, origin: str) -> Layer:
     try:
         msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
-        raise RequestError(f"{origin}: {error}") from error
+        raise RequestError(f"{origin}: {_in_words(str(error))}") from error
+    for name in _NEVER_EMPTY:
+        items = values.get(name)
+        if isinstance(items, list) and not all(item.strip() for item in items):
+            # An unset variable of a shell, mostly; as a path it would be the program's own directory.
+            raise RequestError(f"{origin}: {name} is empty", hint="Leave it out, or give it a value.")
     jobs = values.get("jobs")
     if isinstance(jobs, int) and jobs < 0:
         raise RequestError(f"{origin}: jobs must not be less than 0, which is as many as there are processors")
     return values
+
+
+_WORDS = {
+    "`array`": "a list",
+    "`object`": "a table",
+    "`str`": "a text",
+    "`int`": "a number",
+    "`float`": "a number with a fraction",
+    "`bool`": "true or false",
+}
+
+
+def _in_words(problem: str) -> str:
+    """msgspec's words for a wrong type, in TOML's: "platform must be a list, not a number"."""
+    matched = re.fullmatch(r"Expected (`\w+`), got (`\w+`) - at `\$\.([\w-]+)(.*)`", problem)
+    if matched is None:
+        return problem
+    what = f"what stands in {matched[3]}" if matched[4] else matched[3]
+    return f"{what} must be {_WORDS.get(matched[1], matched[1])}, not {_WORDS.get(matched[2], matched[2])}"
 
 
 def _read_toml(name: str, value: object, origin: str) -> object:
