@@ -45,8 +45,8 @@ docs-check: ## whether generated pages are current and links lead somewhere
 system: $(READY) packages peers arm64 ## real go, real registries, independent readers
 	@$(RUN) python scripts/test.py system
 
-test-peers: $(READY) packages ## the slower peers (zot), which take minutes to build
-	@$(RUN) scripts/go-peers.sh crane zot
+test-peers: $(READY) packages ## the slower peers (zot, ko) and programs, which take minutes to build
+	@$(RUN) scripts/go-peers.sh crane ko olareg zot
 	@$(RUN) python scripts/test.py peers
 
 test-pythons: $(READY) ## the unit tests on every Python >= 3.11 that this machine has

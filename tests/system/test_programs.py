@@ -21,6 +21,7 @@ from bench.servers import docker_registry, olareg
 from tests.needs import need_tool
 from tests.verifier import verify_layout
 
+pytestmark = pytest.mark.timeout(2700)  # the first test of a program waits for its compilation, three times over
 WINDOWS = "ltsc2019,ltsc2022,ltsc2025"
 BOTH = f"{WINDOWS},linux/amd64,linux/arm64"
 
