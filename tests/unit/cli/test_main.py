@@ -112,9 +112,9 @@ def test_the_whole_parser_has_every_commands_arguments():
         ),
         # no abbreviations: a new flag must not change what an old line means
         (["build", "--plat", "all"], "wingo build does not know '--plat'", "Did you mean --platform?"),
-        (["build", ".", "--push", "./x"], "wingo build does not know './x'", "stands together"),
-        (["completion", "bash", "zsh"], "wingo completion does not know 'zsh'", "stands together"),
-        (["build", "--platform"], "--platform: expected one argument", "Run 'wingo build --help'"),
+        (["build", ".", "--push", "./x"], "--push needs a name", "-t REGISTRY/NAME:TAG"),
+        (["completion", "bash", "zsh"], "wingo completion does not know 'zsh'", "Run 'wingo completion --help'"),
+        (["build", "--platform"], "--platform: expected one argument", "--platform=-x"),
         (["build", "--push=yes"], "--push: ignored explicit argument 'yes'", "Run 'wingo build --help'"),
         (["completion"], "required: shell", "Run 'wingo completion --help'"),
         (["completion", "csh"], "invalid choice: 'csh'", "Run 'wingo completion --help'"),
