@@ -206,7 +206,7 @@ def test_a_really_full_disk() -> None:
         pytest.skip("there is no /dev/full here")
     with NewFile("/tmp") as file:
         file.file.close()
-        file.file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+        file.file = open("/dev/full", "wb", buffering=0)
         with pytest.raises(HostError, match="No space left"):
             file.write(b"x")
 
