@@ -136,6 +136,8 @@ def test_base_show_knows_short_names(host, registry):
     [
         (("pull", "oci:here", "oci:there"), "wingo copy oci:here oci:there"),
         (("push", "here", "registry.example/app:v1"), "Write oci:here"),
+        (("rebase", "oci:here"), "Push it first"),
+        (("login", "bad host", "--username", "me"), "registry.example:5000"),
         (("build", "--ldflags", "-s"), "--ldflags=-x"),
     ],
 )

@@ -40,12 +40,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, host: Host) -> int:
     """Rebases, pushes and reports."""
+    from wingo.errors import RequestError
+    from wingo.oci.place import PlaceKind, parse_place
     from wingo.oci.reference import parse_reference
     from wingo.pipeline.places import Places
     from wingo.pipeline.rebase import rebase_reference
     from wingo.pipeline.report import as_json
 
     settings = settings_of(args, host)
+    if parse_place(args.reference).kind is not PlaceKind.REGISTRY:
+        raise RequestError(
+            f"{args.reference} is no registry", hint="Push it first: what is rebased is in a registry, and stays there."
+        )
     source = parse_reference(args.reference, default_tag="latest")
     bases = settings.base if args.base else {}
     targets = [parse_reference(name, default_tag="latest") for name in args.name or ()] or [source]

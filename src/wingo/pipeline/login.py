@@ -48,7 +48,12 @@ def log_out(registry: str, host: Host) -> bool:
 def _registry_name(text: str) -> str:
     """A registry's host, also when it is written as an address."""
     name = text.removeprefix("https://").removeprefix("http://").rstrip("/")
-    reference = parse_reference(f"{name}/x")
-    if reference.registry != name and name not in ("index.docker.io", "registry-1.docker.io"):
-        raise RequestError(f"{text!r} is not a registry's host name", hint="Write for instance registry.example:5000.")
-    return reference.registry
+    try:
+        registry = parse_reference(f"{name}/x").registry
+    except RequestError:
+        registry = ""
+    if not registry or (registry != name and name not in ("index.docker.io", "registry-1.docker.io")):
+        raise RequestError(
+            f"{text[:160]!r} is not a registry's host name", hint="Write for instance registry.example:5000."
+        )
+    return registry

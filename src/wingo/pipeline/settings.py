@@ -283,22 +283,22 @@ def _checked(values: Layer, origin: str) -> Layer:
 
 
 _WORDS = {
-    "`array`": "a list",
-    "`object`": "a table",
-    "`str`": "a text",
-    "`int`": "a number",
-    "`float`": "a number with a fraction",
-    "`bool`": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "str": "a text",
+    "int": "a number",
+    "float": "a number with a fraction",
+    "bool": "true or false",
 }
 
 
 def _in_words(problem: str) -> str:
-    """msgspec's words for a wrong type, in TOML's: "platform must be a list, not a number"."""
-    matched = re.fullmatch(r"Expected (`\w+`), got (`\w+`) - at `\$\.([\w-]+)(.*)`", problem)
+    """What msgspec says of a wrong type, in TOML's words: "platform must be a list, not a number"."""
+    matched = re.fullmatch(r"Expected `(\w+)`, got `(\w+)` - at `\$\.([\w-]+)(.*)`", problem)
     if matched is None:
         return problem
     what = f"what stands in {matched[3]}" if matched[4] else matched[3]
-    return f"{what} must be {_WORDS.get(matched[1], matched[1])}, not {_WORDS.get(matched[2], matched[2])}"
+    return f"{what} must be {_WORDS.get(matched[1], matched[1])}, not {_WORDS.get(matched[2], f'a {matched[2]}')}"
 
 
 def _read_toml(name: str, value: object, origin: str) -> object:
