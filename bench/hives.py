@@ -70,10 +70,10 @@ def delta(data: bytes, _: str) -> str:
     from wingo.hive.write import write_delta
 
     root = open_hive(data, allow_dirty=True).root
-    above = _SERVICES if find_key(root, _SERVICES) else "Classes"
-    below = find_key(root, above)
-    assert below is not None
-    names = [key.name for key in below.subkeys()[::90][:7]]
+    if find_key(root, _SERVICES):
+        above, names = _SERVICES, ["XboxGipSvc", "BITS", "DiagTrack", "Dnscache", "Spooler", "SysMain", "W32Time"]
+    else:
+        above, names = "Classes", [f"{{{number:08X}-0000-0000-C000-000000000046}}" for number in range(5, 60_000, 9000)]
     edits = [SetValue(f"{above}\\{name}", "Start", 4, b"\4\0\0\0") for name in names[1:]]
     view = apply_edits(root, [*edits, DeleteKey(f"{above}\\{names[0]}")])
     return f"{len(write_delta(delta_of(diff(root, view), root)))} bytes"

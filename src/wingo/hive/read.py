@@ -136,6 +136,7 @@ class Hive:
         self.big_data = base.minor > 3
         self._descriptors: dict[int, bytes] = {}
         self._owners: dict[int, int] = {}
+        self._last_list: tuple[int, tuple[tuple[int, ...], tuple[int, ...] | None]] = (NO_CELL, ((), None))
 
     @property
     def root(self) -> KeyNode:
@@ -196,6 +197,8 @@ class Hive:
 
     def elements(self, offset: int, count: int, at: int) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
         """A list of subkeys, whole: the keys' cells, and their hashes if every leaf has them."""
+        if offset == self._last_list[0] and len(self._last_list[1][0]) == count:
+            return self._last_list[1]  # a key with many is asked for one after the other
         start = self.cell(offset, 4, "list of subkeys", at)
         size, signature, here = cells.LIST.unpack_from(self.data, start - 4)
         if signature != b"ri":
@@ -220,6 +223,7 @@ class Hive:
             raise malformed(f"the key has {count} subkeys and its list {len(found[0])}", start)
         if len(set(found[0])) != count:
             raise malformed("a list names a key twice", start)
+        self._last_list = offset, found
         return found
 
     def _leaf(
@@ -262,6 +266,16 @@ class Hive:
             parts.append(bytes(self.data[at : at + length]))
             size -= length
         return b"".join(parts)
+
+
+def _with_hash(offsets: tuple[int, ...], hashes: tuple[int, ...], code: int) -> tuple[int, ...]:
+    """The keys with a hash; mostly one or none."""
+    found = []
+    position = -1
+    for _ in range(hashes.count(code)):
+        position = hashes.index(code, position + 1)
+        found.append(offsets[position])
+    return tuple(found)
 
 
 class KeyNode:
@@ -449,8 +463,7 @@ class KeyNode:
         if hive.base.root in offsets:
             raise malformed("a list names the root", BASE_BLOCK + here)
         if hashes is not None:
-            code = name_hash(wanted)
-            offsets = tuple(offset for offset, its in zip(offsets, hashes, strict=True) if its == code)
+            offsets = _with_hash(offsets, hashes, name_hash(wanted))
         for offset in offsets:
             key = KeyNode(hive, offset, here, depth)
             if upcase(key.name) == wanted:
