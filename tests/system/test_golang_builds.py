@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -51,7 +52,7 @@ class World:
         return file
 
     def go(self) -> Go:
-        toolchain = find_toolchain(self.environment, self.runner)
+        toolchain = find_toolchain(self.environment, self.runner, python_path=sys.path)
         return Go(toolchain, runner=self.runner, environment=self.environment, cache=str(self.cache))
 
     def build(

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -92,7 +93,7 @@ class Project:
         time.sleep(TICK)
 
     def go(self) -> Go:
-        toolchain = find_toolchain(self.environment, self.runner)
+        toolchain = find_toolchain(self.environment, self.runner, python_path=sys.path)
         return Go(toolchain, runner=self.runner, environment=self.environment, cache=str(self.top / "cache"))
 
     def wingo(self) -> tuple[Binary, ...] | None:
