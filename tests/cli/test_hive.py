@@ -135,6 +135,8 @@ def test_dirty_hives_are_refused(host, tmp_path):
     (tmp_path / "dirty").write_bytes(make_dirty(sample_hive(services=2)))
     assert ".LOG1" in refused(host, "ls", "dirty")
     assert "dirty" in host.err.getvalue()
+    assert "does not know" in refused(host, "set", "dirty", "Select", "x", "dword:1", "-o", "new", "--dirty")
+    assert result(host, "get", "dirty", "Select", "Current", "--dirty") == ["1"]
 
 
 def test_a_directory_of_hives_with_a_layer(host, tmp_path):

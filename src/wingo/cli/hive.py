@@ -61,6 +61,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 "-o", "--output", metavar="OUT", required=True, help="the file to write; a directory, for a directory"
             )
             made.add_argument("--layer", action="store_true", help="write the hive of a layer, with the changes alone")
+        if not writes and name != "fsck":
+            made.add_argument("--dirty", action="store_true", help="read a dirty hive without its logs, as it is")
+        made.set_defaults(dirty=False)
         add_output(made)
         return made
 
@@ -102,17 +105,17 @@ def run(args: argparse.Namespace, host: Host) -> int:
     return OK
 
 
-def _open(host: Host, where: str) -> tuple[OpenHive, ...]:
+def _open(args: argparse.Namespace, host: Host, where: str) -> tuple[OpenHive, ...]:
     from wingo.pipeline.hives import open_hives
 
-    return open_hives(host.path(where))
+    return open_hives(host.path(where), allow_dirty=args.dirty)
 
 
 def _find(host: Host, args: argparse.Namespace) -> tuple[OpenHive, str, Key]:
     from wingo.hive.keys import find_key
     from wingo.pipeline.hives import locate
 
-    hive, path = locate(_open(host, args.where), args.key)
+    hive, path = locate(_open(args, host, args.where), args.key)
     key = find_key(hive.root, path)
     if key is None:
         raise _missing(hive, path)
@@ -144,7 +147,7 @@ def _list(args: argparse.Namespace, host: Host) -> None:
     from wingo.hive.keys import walk
 
     if not args.key:
-        hives = _open(host, args.where)
+        hives = _open(args, host, args.where)
         if len(hives) > 1 and not args.recursive:
             _print(args, host, [hive.shown_root for hive in hives], [hive.shown_root for hive in hives])
             return
@@ -224,7 +227,7 @@ def _export(args: argparse.Namespace, host: Host) -> None:
     from wingo.hive.regfile import encode_reg, format_reg
     from wingo.pipeline.hives import write_whole
 
-    if not args.key and len(_open(host, args.where)) > 1:
+    if not args.key and len(_open(args, host, args.where)) > 1:
         raise RequestError(
             "there are several hives: say which key is to be exported", hint="HKLM\\SYSTEM, for instance."
         )
@@ -252,7 +255,7 @@ def _change(args: argparse.Namespace, host: Host, edits: Sequence[Edit]) -> None
     from wingo.pipeline.hives import edited_hive, layer_name, route, write_whole
 
     where, output = host.path(args.where), host.path(args.output)
-    hives = _open(host, args.where)
+    hives = _open(args, host, args.where)
     sources = [file for hive in hives for file in (hive.file, *hive.layers)]
     results = [(hive, edited_hive(hive, own, as_layer=args.layer)) for hive, own in route(hives, edits)]
     written = []
@@ -273,7 +276,7 @@ def _diff(args: argparse.Namespace, host: Host) -> None:
     from wingo.hive.regfile import format_edits
     from wingo.hive.values import Value, show
 
-    left, right = _open(host, args.where), _open(host, args.other)
+    left, right = _open(args, host, args.where), _open(args, host, args.other)
     if len(left) == len(right) == 1:
         pairs = [(left[0], right[0])]
     else:
@@ -321,7 +324,7 @@ def _stats(args: argparse.Namespace, host: Host) -> None:
 
     shown: list[dict[str, object]] = []
     lines: list[str] = []
-    for hive in _open(host, args.where):
+    for hive in _open(args, host, args.where):
         keys = values = data = deepest = 0
         descriptors = set()
         for path, key in walk(hive.root):
