@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from wingo.errors import WingoError
+from wingo.errors import HostError, WingoError
 
 if TYPE_CHECKING:
     from wingo.cli.progress import Drawing
@@ -46,9 +47,19 @@ class Console:
         )
 
     def result(self, text: str) -> None:
-        """Prints a result."""
-        self._out.write(text + "\n")
-        self._out.flush()
+        """Prints a result.
+
+        Raises:
+            HostError: nobody can have it: the disk that stdout goes to is full, for instance.
+            BrokenPipeError: nobody wants it any more.
+        """
+        try:
+            self._out.write(text + "\n")
+            self._out.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise HostError(f"cannot write the result to standard output: {error.strerror}") from error
 
     def say(self, text: str) -> None:
         """Tells what happens."""
@@ -105,8 +116,10 @@ class Console:
     def _write(self, text: str) -> None:
         if any(drawing.above(text) for drawing in self._drawing.values()):
             return
-        self._err.write(text + "\n")
-        self._err.flush()
+        # What cannot be told is no reason to end: the result counts.
+        with suppress(OSError):
+            self._err.write(text + "\n")
+            self._err.flush()
 
 
 def _printable(text: str) -> str:
