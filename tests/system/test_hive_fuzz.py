@@ -10,6 +10,8 @@ import random
 import resource
 import time
 
+import pytest
+
 from wingo.errors import Malformed
 from wingo.hive.cells import BASE_BLOCK, checksum
 from wingo.hive.fsck import fsck
@@ -78,6 +80,7 @@ def look(data: bytes, base) -> int:
     return keys
 
 
+@pytest.mark.timeout(120 + COUNT // 50)
 def test_mutated_hives():
     rng = random.Random(4)
     hives = [sample_hive(services=8), sample_delta()]
