@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,6 +217,25 @@ def test_a_thin_output_is_pushed_with_the_layers_of_its_base(site, place):
         assert site.registry.blob("team/hello", layer["digest"])
 
 
+def test_a_program_that_rots_in_the_cache_is_built_again(site):
+    arguments = (".", "--platform", "ltsc2022,linux/amd64", "-o", "oci:out")
+    before = site.report(*arguments)
+    for program in [*(site.cache / "go").rglob("hello"), *(site.cache / "go").rglob("hello.exe")]:
+        status, data = program.stat(), bytearray(program.read_bytes())
+        data[len(data) // 2] ^= 1
+        program.chmod(0o755)
+        program.write_bytes(data)
+        program.chmod(status.st_mode)
+        os.utime(program, ns=(status.st_atime_ns, status.st_mtime_ns))
+    shutil.rmtree(site.cache / "packed")
+    shutil.rmtree(site.cache / "blobs")
+    shutil.rmtree(site.cache / "records")
+    host = site.build(*arguments, "--json")
+    assert host.err.getvalue().count("was damaged in the cache") == 2
+    assert json.loads(host.out.getvalue())["programs"] == before["programs"]
+    assert verify_layout(site.module / "out") == []
+
+
 def test_a_thin_docker_archive_says_what_it_lacks(site):
     site.build(".", "--platform", "ltsc2022", "--thin", "-o", "docker-archive:thin.tar", "-t", "hello:v1")
     host = site.host()
@@ -349,6 +369,18 @@ def test_a_registry_that_refuses_is_explained(site, fault, message):
     printed = site.build(".", expect=4).err.getvalue()
     assert message in printed
     assert "Traceback" not in printed
+
+
+def test_a_missing_base_is_told_without_waiting_for_the_compiler(site):
+    slow = site.folder / "bin"
+    slow.mkdir()
+    (slow / "go").write_text(f'#!/bin/sh\n[ "$1" = build ] && sleep 60\nexec {need_tool("go")} "$@"\n')
+    (slow / "go").chmod(0o755)
+    site.environment["PATH"] = f"{slow}{os.pathsep}{site.environment['PATH']}"
+    began = time.monotonic()
+    printed = site.build(".", "--base", "mcr.microsoft.com/windows/nanoserver:ltsc2032", expect=4).err.getvalue()
+    assert time.monotonic() - began < 30
+    assert "nanoserver:ltsc2032" in printed
 
 
 def test_a_registry_that_is_down_is_explained(site):

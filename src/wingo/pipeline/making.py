@@ -6,12 +6,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.errors import RequestError
+from wingo.errors import DigestMismatch, RequestError
 from wingo.image.derive import AddedLayer, common_family
 from wingo.image.model import Image, Index, Layer
 from wingo.oci.digest import Digest
@@ -99,9 +99,14 @@ class _Making:
         self.copies = copy_requests(plan.request)
 
     def run(self, key: str, beginning: Beginning) -> BuildReport:
-        bases = _Background(self._find_bases)
+        # Nobody wants to wait for a compiler to be told of a misspelt base.
+        bases = _Background(self._find_bases, on_error=self.host.stop)
         with self._timed("compile and pack"):
-            parts = self._parts()
+            try:
+                parts = self._parts()
+            except HostError:
+                bases.raise_error()
+                raise
         with self._timed("wait for bases"):
             found = bases.result()
         programs = _by_program(parts)
@@ -140,14 +145,22 @@ class _Making:
     def _compile(self, checked: Checked) -> list[_Part]:
         request = checked.request
         system = (request.goos, request.goarch, request.variant)
+        name = "/".join(filter(None, system))
         if checked.fresh:
-            binaries, notes = checked.binaries, checked.notes
-        else:
-            task = self.places.progress.start(f"go build for {'/'.join(filter(None, system))}")
-            built = self.go.build(checked)
-            task.done()
-            binaries, notes = built.binaries, built.notes
-        return [self._pack(binary, system, notes) for binary in binaries]
+            try:
+                return [self._pack(binary, system, checked.notes) for binary in checked.binaries]
+            except DigestMismatch:
+                # Only the last build's programs have a digest to be compared with: they are damaged, so away with them.
+                for binary in checked.binaries:
+                    with suppress(OSError):
+                        os.unlink(binary.path)
+                self.host.console.note(
+                    f"the last build's program for {name} was damaged in the cache; it is built again"
+                )
+        task = self.places.progress.start(f"go build for {name}")
+        built = self.go.build(checked)
+        task.done()
+        return [self._pack(binary, system, built.notes) for binary in built.binaries]
 
     def _pack(self, binary: Binary, system: System, notes: Sequence[str]) -> _Part:
         data = data_requests(binary.directory) if binary.directory else []
@@ -267,7 +280,7 @@ def copy_requests(request: BuildRequest) -> list[CopyRequest]:
 class _Background:
     """Something that is done in a thread until its result is asked for."""
 
-    def __init__(self, function: Callable[[], tuple[Base, ...]]) -> None:
+    def __init__(self, function: Callable[[], tuple[Base, ...]], on_error: Callable[[], None]) -> None:
         self._value: tuple[Base, ...] = ()
         self._error: BaseException | None = None
 
@@ -276,15 +289,19 @@ class _Background:
                 self._value = function()
             except BaseException as error:  # noqa: BLE001  (raised again by result)
                 self._error = error
+                on_error()
 
         self._thread = threading.Thread(target=work, daemon=True)
         self._thread.start()
 
     def result(self) -> tuple[Base, ...]:
         self._thread.join()
+        self.raise_error()
+        return self._value
+
+    def raise_error(self) -> None:
         if self._error is not None:
             raise self._error
-        return self._value
 
 
 def _by_program(parts: Sequence[_Part]) -> list[list[_Part]]:
