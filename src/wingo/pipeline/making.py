@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.errors import DigestMismatch, RequestError
+from wingo.errors import DigestMismatch, HostError, RequestError
 from wingo.image.derive import AddedLayer, common_family
 from wingo.image.model import Image, Index, Layer
 from wingo.oci.digest import Digest
