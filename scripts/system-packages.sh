@@ -16,6 +16,7 @@ tmux:tmux:runs wingo in a terminal, to see what a person sees
 openssl:openssl:makes certificates for the tests of TLS
 gzip:gzip:reads our layers, as an independent reader
 gcc:gcc libc6-dev:compiles a program that needs cgo
+hivexsh:libhivex-bin python3-hivex:reads our registry hives, as an independent reader
 zsh:zsh:runs the completion script for it
 fish:fish:runs the completion script for it
 '
