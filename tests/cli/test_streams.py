@@ -36,3 +36,20 @@ def test_a_stream_that_takes_nothing(redirections, argv, status, tmp_path):
     assert "Traceback" not in done.stderr
     if status == 3:
         assert "cannot write the result to standard output" in done.stderr
+
+
+def test_an_argument_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "go.mod").write_text("module example.com/hello")
+    environment = {**os.environ, "WINGO_CACHE_DIR": str(tmp_path / "cache"), "LC_ALL": "C.UTF-8"}
+    argv = [sys.executable, "-c", ENTRY, "build", b"--label=a=\xff", "."]
+    done = subprocess.run(argv, capture_output=True, cwd=tmp_path, env=environment, timeout=60, check=False)
+    assert done.returncode == 2
+    assert b"is not text in the encoding" in done.stderr
+
+
+def test_help_is_printed_in_a_locale_that_cannot_spell_it():
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    argv = [sys.executable, "-c", ENTRY, "build", "--help"]
+    done = subprocess.run(argv, capture_output=True, env=environment, timeout=60, check=False)
+    assert done.returncode == 0
+    assert b"PLATFORM" in done.stdout

@@ -156,6 +156,8 @@ def main(argv: Sequence[str], host: Host | None = None) -> int:
             return load_command(args.command).run(args, host)
         except OSError as error:
             raise _from_system(error) from error
+        except UnicodeEncodeError as error:
+            raise _not_text(error) from error
         finally:
             host.stop()
     except WingoError as error:
@@ -184,6 +186,15 @@ def _from_system(error: OSError) -> WingoError:
         raise error
     where = f"{error.filename}: " if error.filename else ""
     return HostError(f"{where}{error.strerror or error}")
+
+
+def _not_text(error: UnicodeEncodeError) -> RequestError:
+    """A path or an argument with bytes that are no characters, which Python has as lone surrogates."""
+    around = error.object[max(error.start - 60, 0) : error.end + 20]
+    return RequestError(
+        f"{around!r} is not text in the encoding of this locale",
+        hint="Set LC_ALL=C.UTF-8, or rename what has bytes in its name that are not UTF-8.",
+    )
 
 
 def _unknown_command(name: str) -> RequestError:
@@ -231,6 +242,7 @@ def entry() -> NoReturn:
 def _open_streams() -> None:
     """Whoever closed a standard stream (`>&-`) wants nothing of it; no file of ours may get its number."""
     import os
+    from io import TextIOWrapper
 
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -239,5 +251,8 @@ def _open_streams() -> None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  (for as long as the process lives)
     if sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  (for as long as the process lives)
+    for stream in (sys.stdout, sys.__stdout__):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # as stderr: what a locale cannot spell is no reason to end
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  (for as long as the process lives)

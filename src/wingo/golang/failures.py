@@ -96,6 +96,8 @@ def _hint(text: str) -> str:
         )
     if "go.mod file not found" in text or "does not contain main module" in text:
         return "Run wingo inside a Go module, name its directory, or name a published program with @latest."
+    if "# runtime/cgo" in text:
+        return "CC must be a C compiler for the platform, for instance --go-env CC=x86_64-w64-mingw32-gcc."
     if "does not contain modules listed in go.work" in text:
         return "Name the modules of go.work, for instance ./MODULE/...; or run `go work use .`."
     if "is not a main package" in text:

@@ -276,6 +276,13 @@ def _checked(values: Layer, origin: str) -> Layer:
         if isinstance(items, list) and not all(item.strip() for item in items):
             # An unset variable of a shell, mostly; as a path it would be the program's own directory.
             raise RequestError(f"{origin}: {name} is empty", hint="Leave it out, or give it a value.")
+    mirrors = values.get("mirrors")
+    for name, mirror in mirrors.items() if isinstance(mirrors, dict) else ():
+        if not mirror.strip() or "://" in mirror:
+            raise RequestError(
+                f"{origin}: the mirror of {name} is {mirror[:80]!r}, not HOST[:PORT][/PATH]",
+                hint="Write for instance mcr.microsoft.com=mirror.example/microsoft.",
+            )
     jobs = values.get("jobs")
     if isinstance(jobs, int) and jobs < 0:
         raise RequestError(f"{origin}: jobs must not be less than 0, which is as many as there are processors")

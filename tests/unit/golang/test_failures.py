@@ -66,6 +66,7 @@ def test_a_signal_is_a_failed_tool() -> None:
         ("pattern ./...: directory prefix . does not contain modules listed in go.work or their", "./MODULE/..."),
         ("package cmd/app is not in std (/usr/local/go/src/cmd/app)", "./DIRECTORY"),
         ("no Go files in /src", "./..."),
+        ("# runtime/cgo\ngcc: error: unrecognized command-line option '-mthreads'", "CC=x86_64-w64-mingw32-gcc"),
         ("package example.com/lib is not a main package", "package main"),
         ("go: go.mod file not found in current directory or any parent directory", "Go module"),
         ("go: x: reading https://p: 410 Gone", "GOPRIVATE"),

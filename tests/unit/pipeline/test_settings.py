@@ -347,3 +347,9 @@ def test_paths_of_a_file_are_seen_from_its_directory():
 
 def test_a_number_may_stand_for_a_text() -> None:
     assert merge(from_toml("user = 65532", "wingo.toml")).user == "65532"
+
+
+@pytest.mark.parametrize("mirror", ["", " ", "https://mirror.example"])
+def test_a_mirror_that_is_no_host_is_refused(mirror):
+    with pytest.raises(RequestError, match=r"the mirror of mcr\.microsoft\.com is"):
+        from_flags({"mirrors": [f"mcr.microsoft.com={mirror}"]})
