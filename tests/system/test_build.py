@@ -236,6 +236,14 @@ def test_a_program_that_rots_in_the_cache_is_built_again(site):
     assert verify_layout(site.module / "out") == []
 
 
+def test_an_unchanged_build_says_its_notes_again(site):
+    first = site.build(".", "--base", "scratch")
+    second = site.build(".", "--base", "scratch")
+    assert site.go_runs() == []
+    for host in (first, second):
+        assert host.err.getvalue().count("it cannot start by itself") == 1
+
+
 def test_a_thin_docker_archive_says_what_it_lacks(site):
     site.build(".", "--platform", "ltsc2022", "--thin", "-o", "docker-archive:thin.tar", "-t", "hello:v1")
     host = site.host()

@@ -101,6 +101,8 @@ def _build(request: BuildRequest, host: Host, places: Places) -> BuildReport:
     unchanged = memo is not None and plan.fresh and plan.programs == memo.programs and content_unchanged(memo)
     if memo is not None and unchanged and asked.digests() == memo.bases:
         report = _ship_again(memo, request, places)
+        for note in memo.notes if report is not None else ():
+            host.console.note(note)
     if report is None:
         from wingo.pipeline.making import make
 
