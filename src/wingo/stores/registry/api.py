@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,6 +29,8 @@ _TAGS_PER_PAGE = 1000
 _MAX_TAG_PAGES = 10
 _MAX_REFERRER_PAGES = 20
 _MAX_LIST_BYTES = 4 << 20
+_TRIES = 3
+"""How often a document is asked for whose answers are cut off."""
 
 OK, CREATED, ACCEPTED_STATUS, NO_CONTENT, PARTIAL = 200, 201, 202, 204, 206
 UNAUTHORIZED, NOT_FOUND, RANGE_NOT_SATISFIABLE = 401, 404, 416
@@ -223,11 +225,15 @@ class Repository:
         """
         doing = f"reading the manifest of {self._named(target)}"
         url = self.url(f"manifests/{target}")
-        with self.send("GET", url, doing, headers={"Accept": _ACCEPT}) as response:
+
+        def ask() -> Response:
+            response = self.send("GET", url, doing, headers={"Accept": _ACCEPT})
             if response.status != OK:
-                raise refusal(response, doing, url)
-            data = _whole(response, "manifest", MAX_MANIFEST_BYTES, doing, url)
-            headers = response.headers
+                with response:
+                    raise refusal(response, doing, url)
+            return response
+
+        data, headers = self._whole_document(ask, "manifest", MAX_MANIFEST_BYTES, doing, url)
         claimed = headers.get("docker-content-digest", "")
         try:
             digest = parse_digest(target if ":" in target else claimed)
@@ -301,8 +307,22 @@ class Repository:
             RemoteError: the registry refuses, cuts, or has none.
         """
         doing = f"reading the {what} {descriptor.digest} of {self.name}"
-        with self.get_blob(descriptor.digest) as response:
-            return _whole(response, what, limit, doing, self.url(f"blobs/{descriptor.digest}"))
+        url = self.url(f"blobs/{descriptor.digest}")
+        return self._whole_document(lambda: self.get_blob(descriptor.digest), what, limit, doing, url)[0]
+
+    def _whole_document(
+        self, ask: Callable[[], Response], what: str, limit: int, doing: str, url: Url
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """A document and its headers; one that is cut off is asked for again, from its beginning."""
+        for tried in range(1, _TRIES + 1):
+            with ask() as response:
+                try:
+                    return _whole(response, what, limit, doing, url), response.headers
+                except RemoteError as error:
+                    if tried == _TRIES or not error.temporary:
+                        raise
+            self.registry.transport.rest(tried)
+        raise AssertionError("the last try returns or raises")
 
     def tags(self) -> tuple[str, ...]:
         """The repository's tags, ten thousand at most (end-8)."""

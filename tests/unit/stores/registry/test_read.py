@@ -621,3 +621,16 @@ def test_foreign_layers_that_the_registry_has_come_from_it(
         server.add_blob("a/b", ours.read())
     with _open(client, at) as theirs, foreign.open() as ours:
         assert theirs.read() == ours.read()
+
+
+@pytest.mark.parametrize("path", ["/manifests/", "/blobs/"])
+def test_a_document_that_is_cut_off_is_asked_for_again(
+    server: RegistryServer, client: RegistryClient, at: Reference, path: str
+) -> None:
+    image = random_image(3)
+    server.add("a/b:v1", image)
+    server.fail(Fault(path=path, cut_after=20))
+    assert client.read(at).digest == image.digest
+    server.fail(Fault(path=path, cut_after=20, times=-1))
+    with pytest.raises(RemoteError, match="cut"):
+        client.read(at)
