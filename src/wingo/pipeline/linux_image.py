@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from wingo.errors import RequestError
@@ -19,6 +20,12 @@ from wingo.oci.config import ContainerConfig
 from wingo.pipeline.application import CREATED_BY, Application, PlannedLayer, placed_items, placed_paths
 from wingo.pipeline.content import Item, ItemKind
 
+_SIGNAL = re.compile(
+    r"(?:SIG)?(?:ABRT|ALRM|BUS|CHLD|CONT|FPE|HUP|ILL|INT|IO|KILL|PIPE|PROF|PWR|QUIT|SEGV|STKFLT|STOP|SYS|TERM|TRAP"
+    r"|TSTP|TTIN|TTOU|URG|USR[12]|VTALRM|WINCH|XCPU|XFSZ|RTM(?:IN|AX)(?:[+-][0-9]{1,2})?)\Z|[1-9][0-9]?\Z",
+    re.IGNORECASE,
+)
+"""As Docker reads it: a name, with SIG or without, or a number (moby/sys `signal`)."""
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -96,6 +103,10 @@ def linux_settings(
     if volumes := placed_paths(settings.volume, "linux"):
         members["volumes"] = {**(base.volumes or {}), **{path: {} for path in volumes}}
     if settings.stop_signal:
+        if not _SIGNAL.match(settings.stop_signal):
+            raise RequestError(
+                f"--stop-signal {settings.stop_signal[:80]!r} is not a signal", hint="Write for instance SIGTERM or 15."
+            )
         members["stop_signal"] = settings.stop_signal
     return members, []
 

@@ -99,6 +99,8 @@ def windows_settings(
     data_variables = application.data_variables
     if host_process:
         data_variables = {name: host_process_path(path) for name, path in data_variables.items()}
+    else:
+        data_variables = {name: path_text(parse_path(path)) for name, path in data_variables.items()}
     changes = (*data_variables.items(), *settings.env.items())
     environment = merge_environment(base.env, changes)
     notes = list(environment.notes)

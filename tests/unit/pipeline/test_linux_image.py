@@ -127,3 +127,14 @@ def test_a_user_for_windows_is_not_linuxs(user):
 def test_a_variable_that_linux_cannot_have_is_refused(variable):
     with pytest.raises(RequestError, match="environment variable"):
         members(env=variable)
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM", "term", "15", "SIGRTMIN+3", "USR1"])
+def test_a_signal_is_taken_as_docker_takes_it(signal):
+    assert members(stop_signal=signal)["stop_signal"] == signal
+
+
+@pytest.mark.parametrize("signal", ["FOO", "SIG", "SIGTERM ", "0", "999", "USR3"])
+def test_what_is_no_signal_is_refused(signal):
+    with pytest.raises(RequestError, match="is not a signal"):
+        members(stop_signal=signal)
