@@ -295,6 +295,33 @@ def test_several_programs_of_one_module_are_compiled_together(site):
     assert "{name}" in refused.err.getvalue()
 
 
+def test_a_tag_of_the_checkout_is_the_images_version(site):
+    site.environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    who = ["-c", "user.name=t", "-c", "user.email=t@t.example"]
+
+    def git(*argv):
+        subprocess.run([need_tool("git"), *who, *argv], cwd=site.module, check=True, capture_output=True)
+
+    def built(output):
+        digest = site.report(".", "-o", f"oci:../{output}")["programs"][0]["digest"]
+        annotations = _blob(site.folder / output, digest)["annotations"]
+        return annotations.get("org.opencontainers.image.version", "")
+
+    git("init", "-q")
+    git("remote", "add", "origin", "https://user:secret@forge.example/team/hello.git")
+    git("add", "-A")
+    git("commit", "-qm", "one")
+    git("tag", "v1.2.3")
+    assert built("one") == "v1.2.3"
+    assert built("one") == "v1.2.3"
+    site.write("main.go", MAIN.replace("hello", "later"))
+    git("commit", "-qam", "two")
+    git("tag", "v1.3.0")
+    assert built("two") == "v1.3.0"
+    printed = (site.folder / "two" / "blobs").rglob("*")
+    assert not any(b"secret" in path.read_bytes() for path in printed if path.is_file())
+
+
 def test_ko_users_can_switch(site):
     site.write("kodata/page.html", "<p>hello</p>")
     (site.module / "kodata" / "HEAD").symlink_to("../main.go")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ _ZONES_NOTE = (
 _FORGET_AFTER = 30 * 24 * 3600
 _LEFT_AFTER = 24 * 3600
 _HASH_CHUNK = 1 << 20
+_MAX_VERSION = 200
 
 
 class Compilation:
@@ -255,9 +257,10 @@ class Compilation:
         if not os.path.isfile(path) or _digest(path) != digest:
             os.replace(made, path)
         kept = os.stat(path)
+        version = main.version if self.request.targets.published else _stamped_version(path, main.module)
         return Binary(
             path, digest, kept.st_size, main.name, main.import_path, main.directory, main.module,
-            main.version, vcs, kept.st_mtime_ns,
+            version, vcs, kept.st_mtime_ns,
         )  # fmt: skip
 
     def _forget(self) -> None:
@@ -278,6 +281,24 @@ class Compilation:
                 record_path = os.path.join(path, "record")
                 if min(_age(record_path, now), _age(path, now)) > _FORGET_AFTER:
                     shutil.rmtree(path, ignore_errors=True)
+
+
+def _stamped_version(path: str, module: str) -> str:
+    """The version that go has written into a program for its module, made from the tags (Go 1.24); "" for none.
+
+    It stands in the build information as a line of text (`debug/buildinfo`, "mod").
+    """
+    import mmap
+
+    line = f"\nmod\t{module}\t".encode()
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(line)
+        if start < 0:
+            return ""
+        start += len(line)
+        text = data[start : start + _MAX_VERSION].decode("ascii", "replace")
+    version = re.split(r"[\t\n]", text, maxsplit=1)[0]
+    return version if re.fullmatch(r"v[0-9A-Za-z.+-]+", version) else ""
 
 
 class _Lister:
