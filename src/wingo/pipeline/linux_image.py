@@ -17,7 +17,7 @@ from wingo.linux.requests import (
 )
 from wingo.linux.users import DEFAULT_USER, NONROOT, Owner, owner_of_user
 from wingo.oci.config import ContainerConfig
-from wingo.pipeline.application import CREATED_BY, Application, PlannedLayer, placed_items, placed_paths
+from wingo.pipeline.application import CREATED_BY, Application, PlannedLayer, has_drive, placed_items, placed_paths
 from wingo.pipeline.content import Item, ItemKind
 
 _SIGNAL = re.compile(
@@ -45,6 +45,9 @@ def plan_linux_layer(application: Application) -> PlannedLayer:
         ),
     ]
     service = _service(application.settings.user, requests)
+    for path in (*application.settings.data_dir, *application.settings.volume, application.settings.workdir):
+        if has_drive(path):
+            notes.append(f"{path} has a drive letter and is left out on linux")
     planned = plan_layer(requests, epoch=application.epoch, created_by=CREATED_BY, service=service)
     return PlannedLayer(planned.recipe, (*notes, *planned.notes))
 

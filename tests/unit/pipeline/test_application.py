@@ -59,6 +59,7 @@ def test_what_is_left_out_is_said():
     planned = plan_application(_application("linux", [_file(r"C:\only\windows.txt")]))
     assert any("C:" in note for note in planned.notes)
     assert plan_application(_application("linux", [_file("x")])).notes == ()
+    assert any("C:" in note for note in plan_application(_application("linux", data_dir=(r"C:\data",))).notes)
 
 
 def test_data_directories_are_writable_and_nothing_else():

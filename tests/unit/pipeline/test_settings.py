@@ -353,3 +353,10 @@ def test_a_number_may_stand_for_a_text() -> None:
 def test_a_mirror_that_is_no_host_is_refused(mirror):
     with pytest.raises(RequestError, match=r"the mirror of mcr\.microsoft\.com is"):
         from_flags({"mirrors": [f"mcr.microsoft.com={mirror}"]})
+
+
+def test_a_variable_that_is_nearly_a_setting_is_refused() -> None:
+    with pytest.raises(RequestError, match="WINGO_PLATFROM") as caught:
+        from_environment({"WINGO_PLATFROM": "ltsc2022"})
+    assert "WINGO_PLATFORM" in caught.value.hint
+    assert from_environment({"WINGO_CACHE_DIR": "/x", "WINGO_VERSION": "1", "WINGO_FUZZ": "1"}) == {}
