@@ -222,13 +222,15 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
     Raises:
         RequestError: a value of the wrong kind, or a name that is nearly a setting's. Other names are somebody else's.
     """
-    known = {setting.variable for setting in SETTINGS}
+    known = {setting.variable.removeprefix("WINGO_") for setting in SETTINGS}
     for name in environment:
-        if name.startswith("WINGO_") and name not in known:
+        ours, prefix, word = name.rpartition("WINGO_")
+        if prefix and not ours and word not in known:
             from difflib import get_close_matches
 
-            if near := get_close_matches(name, known, n=1, cutoff=0.85):
-                raise RequestError(f"the environment has {name}, which is no setting", hint=f"Did you mean {near[0]}?")
+            if near := get_close_matches(word, known, n=1, cutoff=0.8):
+                hint = f"Did you mean WINGO_{near[0]}?"
+                raise RequestError(f"the environment has {name}, which is no setting", hint=hint)
     values: Layer = {}
     for setting in SETTINGS:
         text = environment.get(setting.variable)
