@@ -42,7 +42,13 @@ class Session:
         self.port = port
         self.rows: list[Row] = []
         self.raw: dict[str, Any] = {}
+        self._small: programs.Program | None = None
         self.module_cache = run(Command(["go", "env", "GOMODCACHE"], str(scratch), {})).strip()
+
+    def small(self) -> programs.Program:
+        """The small program, fetched when first asked for."""
+        self._small = self._small or programs.small(self.scratch)
+        return self._small
 
     def rounds(self, full: int, quick: int) -> int:
         """How many rounds, by the mode."""
@@ -171,7 +177,7 @@ def _section(session: Session, name: str) -> None:
     if name == "help":
         session.help(session.rounds(21, 7))
     elif name == "small":
-        for program, versions in _pairs(programs.small(session.scratch)):
+        for program, versions in _pairs(session.small()):
             session.builds(program, versions, NO_CHANGE, session.rounds(15, 5))
             session.builds(program, versions, ONE_LINE, session.rounds(9, 3))
         session.builds(program, versions, COLD, session.rounds(3, 1))
@@ -187,7 +193,7 @@ def _section(session: Session, name: str) -> None:
             session.builds(program, builds.THREE, COLD, 1)
     elif name == "packing":
         executable = session.scratch / "executable"
-        program = programs.small(session.scratch)
+        program = session.small()
         environment = {"CGO_ENABLED": "0", "GOOS": "windows", "GOARCH": "amd64"}
         argv = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(executable), *program.targets]
         run(Command(argv, str(program.directory), environment))
