@@ -43,7 +43,7 @@ LAYERS = {
     "windows": "sha256:5374e81c36e07a2e733342c6ea97a7b319c70fe6ac1616c1d6f0cf17f09fe83b",
     "linux": "sha256:76fe71534c882465ea123ad7447c25b8df24164296ae38ce714665b4e928d0c9",
 }
-INDEX = "sha256:b202fee9326abf22ee24ca7cb8bb2c617f09c1bd20a9cbc1bf725b2859f1a562"
+INDEX = "sha256:9fe71198f89033dfc57194286cd7b622bd9af6210f7cfbcd687c0c9c86455a0d"
 
 
 def packed(system):
