@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _TOLD_BYTES = 1 << 16
 """Smaller blobs are not worth a line of progress."""
-_CHEAP_BYTES = 4096
-"""A config of this size is sent without asking for it first: the question costs as much, and the answer is mostly no."""
 _MISSING_BLOB = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
 
 
@@ -68,16 +66,11 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 class _Blob(msgspec.Struct, frozen=True):
-    """One blob and every repository of one registry that needs it.
-
-    Attributes:
-        cheap: a small config; see `_CHEAP_BYTES`.
-    """
+    """One blob and every repository of one registry that needs it."""
 
     digest: Digest
     size: int
     open: Opener
-    cheap: bool
     repositories: tuple[Repository, ...]
 
 
@@ -178,8 +171,7 @@ class Writer:
                 for image in images_of(artifact):
                     for descriptor, open_blob in self._blobs_of(image):
                         key = repository.registry.name, descriptor.digest
-                        cheap = descriptor is image.manifest.config and descriptor.size <= _CHEAP_BYTES
-                        blob = found.get(key) or _Blob(descriptor.digest, descriptor.size, open_blob, cheap, ())
+                        blob = found.get(key) or _Blob(descriptor.digest, descriptor.size, open_blob, ())
                         if all(known.path != repository.path for known in blob.repositories):
                             blob = msgspec.structs.replace(blob, repositories=(*blob.repositories, repository))
                         found[key] = blob
@@ -204,7 +196,7 @@ class Writer:
         task = (self._progress if blob.size >= _TOLD_BYTES else NO_PROGRESS).start(
             f"layer {blob.digest[:19]} to {repository.name}", blob.size
         )
-        if not blob.cheap and repository.has_blob(blob.digest):
+        if repository.has_blob(blob.digest):
             task.done("already there")
         else:
             source = self._presence.elsewhere(*place, blob.digest)
