@@ -17,15 +17,13 @@ from wingo.oci.media_types import is_index
 from wingo.oci.place import Place, PlaceKind
 from wingo.oci.reference import Reference
 from wingo.stores.cache import Cache
-from wingo.stores.reading import everything, read_artifact
+from wingo.stores.reading import Wanted, everything, read_artifact
 from wingo.stores.registry import RegistryClient, Shipment
 
 if TYPE_CHECKING:
     from wingo.host import Host
     from wingo.image.progress import Progress
     from wingo.pipeline.settings import Settings
-
-Wanted = Callable[[Descriptor], bool]
 
 
 class Readable(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -99,7 +98,6 @@ class Reader:
         self._jobs = jobs
         self._fetch_urls = fetch_urls
         self._fetched: dict[Digest, bytes] = {}
-        self._lock = threading.Lock()
 
     def read(self, wanted: Wanted) -> Image | Index:
         """The image or index, with the children that are wanted.
@@ -155,8 +153,7 @@ class Reader:
 
     def _keep(self, data: bytes, descriptor: Descriptor) -> None:
         self._cache.keep_document(data)
-        with self._lock:
-            self._fetched[descriptor.digest] = data
+        self._fetched[descriptor.digest] = data
 
     def _document(self, descriptor: Descriptor, limit: int) -> bytes:
         """A manifest, index or config: from the cache, else from the registry; one damaged in the cache is fetched again."""
