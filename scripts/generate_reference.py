@@ -18,7 +18,10 @@ from wingo.pipeline.settings import SETTINGS, Kind, Setting
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 SOURCE = ROOT / "src" / "wingo"
-ROOMS = ("errors", "oci", "image", "archive", "hive", "linux", "windows", "golang", "stores", "pipeline", "testing")
+ROOMS = (
+    "errors", "oci", "image", "archive", "hive", "binary", "linux", "windows", "view", "check", "golang", "stores", "launch",
+    "dockerfile", "pipeline", "testing",
+)  # fmt: skip
 NOTE = "<!-- Written by `make docs` from the code; change it there. -->\n\n"
 API_NOTE = "What each name takes, gives and raises is in its docstring: `python -m pydoc MODULE`."
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"

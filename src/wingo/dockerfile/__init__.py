@@ -1,0 +1,1 @@
+"""Dockerfiles: the language, the graph of stages, the plan, and the lowering of Windows `RUN` steps."""
