@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from struct import pack, unpack_from
 
 from wingo.hive.cells import BASE_BLOCK, INHERIT_CLASS, NO_CELL, SUPERSEDE_TREE, TOMBSTONE, checksum
 from wingo.hive.keys import TreeKey, find_key
 from wingo.hive.read import KeyNode, open_hive
-from wingo.hive.values import DWORD, MULTI_SZ, NONE, SZ, Value, encode_text, encode_texts
+from wingo.hive.values import DWORD, EXPAND_SZ, MULTI_SZ, NONE, SZ, Value, encode_text, encode_texts
 from wingo.hive.write import write_delta, write_hive
+from wingo.windows.registry import Registry
 
 SYSTEM_SECURITY = bytes.fromhex(
     "0100048014000000200000000000000030000000"  # self-relative; owner, group, no SACL, DACL
@@ -84,6 +85,88 @@ def sample_delta() -> bytes:
     )
     current = TreeKey("ControlSet001", SYSTEM_SECURITY, layer=INHERIT_CLASS, children=(services,))
     return write_delta(TreeKey("ROOT", SYSTEM_SECURITY, children=(current,)), name="System_Delta")
+
+
+def service_key(
+    name: str,
+    *,
+    start: int,
+    type: int = 0x20,
+    image: str = "%SystemRoot%\\system32\\svchost.exe -k netsvcs",
+    library: str = "",
+    depends_on: Sequence[str] = (),
+    depends_on_groups: Sequence[str] = (),
+    group: str = "",
+    triggers: int = 0,
+) -> TreeKey:
+    """The key of a service, as Windows writes it."""
+    values = [dword("Type", type), dword("Start", start), dword("ErrorControl", 1)]
+    if image:
+        values.append(Value("ImagePath", EXPAND_SZ, encode_text(image)))
+    if depends_on:
+        values.append(Value("DependOnService", MULTI_SZ, encode_texts(depends_on)))
+    if depends_on_groups:
+        values.append(Value("DependOnGroup", MULTI_SZ, encode_texts(depends_on_groups)))
+    if group:
+        values.append(Value("Group", SZ, encode_text(group)))
+    below = []
+    if library:
+        dll = Value("ServiceDll", EXPAND_SZ, encode_text(library))
+        below.append(TreeKey("Parameters", SYSTEM_SECURITY, contents=(dll,)))
+    if triggers:
+        events = tuple(TreeKey(str(number), SYSTEM_SECURITY) for number in range(triggers))
+        below.append(TreeKey("TriggerInfo", SYSTEM_SECURITY, children=events))
+    return TreeKey(name, SYSTEM_SECURITY, contents=tuple(values), children=tuple(below))
+
+
+def service_keys() -> tuple[TreeKey, ...]:
+    """The services of a small server: some that a container cannot do without, some that it can, and chains of them."""
+    spooler = "%SystemRoot%\\System32\\spoolsv.exe"
+    return (
+        TreeKey("Data", SYSTEM_SECURITY, contents=(dword("Anything", 1),)),
+        service_key("cexecsvc", start=2, type=0x10, depends_on=("condrv", "nsi", "ProfSvc"), image="cexecsvc.exe"),
+        service_key("condrv", start=1, type=1, image="System32\\drivers\\condrv.sys"),
+        service_key("nsi", start=2, depends_on=("rpcss", "nsiproxy")),
+        service_key("nsiproxy", start=1, type=1, image=""),
+        service_key("ProfSvc", start=2, depends_on=("RpcSs",)),
+        service_key("RpcSs", start=2),
+        service_key("disk", start=0, type=1, image=""),
+        service_key("http", start=3, type=1, image="System32\\drivers\\HTTP.sys"),
+        service_key("Tcpip", start=0, type=1, image="System32\\drivers\\tcpip.sys"),
+        service_key("DiagTrack", start=2, library="%SystemRoot%\\system32\\diagtrack.dll"),
+        service_key("Dnscache", start=2, library="%SystemRoot%\\System32\\dnsrslvr.dll"),
+        service_key("Spooler", start=2, type=0x10, image=spooler, depends_on=("RPCSS", "http")),
+        service_key("W32Time", start=3, triggers=1),
+        service_key("Print", start=3),
+        service_key("Print2", start=3, depends_on=("Print",)),
+        service_key("Fax", start=3, depends_on=("Print2",)),
+        service_key("Base", start=2),
+        service_key("Above", start=2, depends_on=("BASE",)),
+        service_key("Member1", start=3, group="Twins"),
+        service_key("Member2", start=3, group="Twins"),
+        service_key("OfGroup", start=3, depends_on_groups=("Twins",)),
+        service_key("Lonely", start=3, depends_on=("Nowhere",)),
+    )
+
+
+def registry_trees() -> dict[str, TreeKey]:
+    """The roots of SYSTEM and SOFTWARE of a small server."""
+    environment = TreeKey("Environment", SYSTEM_SECURITY, contents=(Value("OS", SZ, encode_text("Windows_NT")),))
+    manager = TreeKey("Session Manager", SYSTEM_SECURITY, children=(environment,))
+    control = TreeKey("Control", SYSTEM_SECURITY, children=(manager,))
+    services = TreeKey("Services", SYSTEM_SECURITY, children=service_keys())
+    select = TreeKey("Select", SYSTEM_SECURITY, contents=(dword("Current", 1), dword("Default", 1)))
+    current = TreeKey("ControlSet001", SYSTEM_SECURITY, children=(control, services))
+    microsoft = TreeKey("Microsoft", SYSTEM_SECURITY, children=(TreeKey("Rpc", SYSTEM_SECURITY),))
+    return {
+        "SYSTEM": TreeKey("ROOT", SYSTEM_SECURITY, children=(current, select)),
+        "SOFTWARE": TreeKey("ROOT", SYSTEM_SECURITY, children=(microsoft,)),
+    }
+
+
+def sample_registry() -> Registry:
+    """`registry_trees`, as a registry."""
+    return Registry({name: open_hive(write_hive(root)).root for name, root in registry_trees().items()})
 
 
 def dword(name: str, number: int) -> Value:

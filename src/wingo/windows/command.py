@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 
 from wingo.errors import RequestError
-from wingo.windows.paths import parse_path, path_text, upcase, utf16_units
+from wingo.hive.upcase import upcase
+from wingo.windows.paths import parse_path, path_text, utf16_units
 
 MAX_COMMAND_LINE = 32_767
 """UTF-16 units of a command line, its final NUL included (CreateProcessW)."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from wingo.errors import RequestError
-from wingo.windows.paths import upcase
+from wingo.hive.upcase import upcase
 
 SYSTEM_PATH = (r"C:\Windows\System32", r"C:\Windows")
 """What every PATH must end with, so that Windows' own programs and DLLs are found."""

@@ -26,6 +26,7 @@ import msgspec
 
 from wingo.archive.entry import Entry, LayerRecipe
 from wingo.errors import RequestError
+from wingo.hive.upcase import upcase
 from wingo.windows.entries import WHITEOUT_PREFIX, EntryWriter, entry_name
 from wingo.windows.paths import (
     LONG_PATH,
@@ -34,7 +35,6 @@ from wingo.windows.paths import (
     parse_link_target,
     parse_path,
     path_text,
-    upcase,
     utf16_units,
 )
 from wingo.windows.requests import (

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from wingo.errors import RequestError
+from wingo.hive.upcase import upcase
 
 Components: TypeAlias = tuple[str, ...]
 r"""A path's components below `C:\`; `()` is `C:\` itself."""
@@ -145,25 +146,10 @@ def utf16_units(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-@lru_cache(maxsize=65_536)
-def upcase(text: str) -> str:
-    """A name as NTFS compares it: each code point of the basic plane to its one-character upper case.
-
-    This approximates the volume's `$UpCase` table by Python's Unicode data, which maps a few more characters (the micro
-    sign, the dotless i, the long s): two names that differ in those alone are taken to be the same, and refused, where NTFS would tell them apart.
-    Characters whose upper case has several characters (`ß`) or that lie beyond the basic plane stay as they are, as on
-    NTFS. Names are not normalised: NTFS does not either.
-    """
-    if text.isascii():
-        return text.upper()
-    return "".join(map(_upcase_character, text))
-
-
-def _upcase_character(character: str) -> str:
-    upper = character.upper()
-    return upper if len(upper) == 1 and character <= "\uffff" else character
-
-
 def fold(components: Components) -> Components:
-    """A path as NTFS compares it: two paths with the same fold are the same file."""
+    """A path as NTFS compares it: two paths with the same fold are the same file.
+
+    A volume's `$UpCase` is taken to be NT's own table (`wingo.hive.upcase`), which formatting writes. Names are not
+    normalised: NTFS does not either.
+    """
     return tuple(upcase(component) for component in components)

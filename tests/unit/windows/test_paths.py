@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wingo.errors import RequestError
-from wingo.windows.paths import check_component, fold, parse_path, path_text, upcase, utf16_units
+from wingo.hive.upcase import upcase
+from wingo.windows.paths import check_component, fold, parse_path, path_text, utf16_units
 
 
 @pytest.mark.parametrize(
@@ -124,6 +125,8 @@ def test_the_longest_path_is_taken_and_one_more_unit_is_not() -> None:
         ("ŉ", "\u02bcN", False),
         ("𐐨", "𐐀", False),
         ("e\u0301", "\u00e9", False),
+        ("\u00b5", "\u039c", False),
+        ("\u0131", "I", False),
         ("a", "b", False),
     ],
 )
