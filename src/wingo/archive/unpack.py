@@ -16,7 +16,7 @@ import msgspec
 
 from wingo.archive.streams import Stream
 from wingo.archive.tar import BLOCK, MAX_NAME_BYTES
-from wingo.errors import DigestMismatch, HostError, Malformed
+from wingo.errors import ContentError, DigestMismatch, HostError, Malformed
 from wingo.oci.digest import Hasher, algorithm_of
 
 if TYPE_CHECKING:
@@ -167,6 +167,12 @@ def open_tar(layer: Layer, limits: Limits = DEFAULT_LIMITS) -> Iterator[BinaryIO
     """
     if not layer.diff_id:
         raise Malformed("layer", f"{layer.descriptor.digest} belongs to an artifact that is no image")
+    if layer.descriptor.media_type.endswith("+encrypted"):
+        # ocicrypt's media types.
+        raise ContentError(
+            f"the layer {layer.descriptor.digest} is encrypted",
+            hint="Decrypt the image first, for instance with skopeo copy --decryption-key.",
+        )
     hasher = Hasher(algorithm_of(layer.diff_id))
     with layer.open() as stored:
         tar = _Hashed(decompressed(stored, limits), hasher)

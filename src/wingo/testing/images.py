@@ -5,6 +5,7 @@ Everything is in memory. Layer streams are plain; they are not checked while the
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import random
@@ -24,6 +25,8 @@ from wingo.oci.media_types import (
     DOCKER_MANIFEST,
     OCI_CONFIG,
     OCI_INDEX,
+    OCI_LAYER,
+    OCI_LAYER_GZIP,
     OCI_MANIFEST,
     Family,
     in_family,
@@ -79,6 +82,16 @@ def layer_of(
         urls=tuple(urls),
     )
     return Layer(descriptor, packed.diff_id, opener_of(data))
+
+
+def layer_of_tar(tar: bytes, *, compression: str = "gzip") -> Layer:
+    """A layer of a tar's bytes, whatever is in them: for what no recipe would write."""
+    if compression == "gzip":
+        data, media_type = gzip.compress(tar, 1, mtime=0), OCI_LAYER_GZIP
+    else:
+        data, media_type = tar, OCI_LAYER
+    descriptor = Descriptor(media_type, sha256_digest(data), len(data))
+    return Layer(descriptor, sha256_digest(tar), opener_of(data))
 
 
 def opener_of(data: bytes) -> Callable[[], BinaryIO]:
