@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from wingo.windows.paths import upcase
+from wingo.hive.upcase import upcase
 
 MAX_DEPTH = 1000
 """Components of one path, as in `wingo.stores.files`."""
