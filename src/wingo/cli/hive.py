@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from wingo.cli.exit_codes import OK
-from wingo.cli.flags import add_output
+from wingo.cli.flags import add_output, add_settings, settings_of
 from wingo.errors import ChecksFailed, RequestError
 
 if TYPE_CHECKING:
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from wingo.hive.keys import Key
     from wingo.hive.values import Value
     from wingo.host import Host
+    from wingo.oci.place import Place
     from wingo.pipeline.hives import OpenHive
+    from wingo.pipeline.places import Places
 
 _DESCRIPTION = """\
 Reads, changes, compares and checks Windows registry hives, without Windows.
 
-WHERE is a hive file, or a directory with the hives of an image: SYSTEM, SOFTWARE, SAM, SECURITY and DEFAULT in it, in its
-Windows/System32/config or in its Hives, with layers (System_Delta) merged onto them. Logs (SYSTEM.LOG1) beside a dirty
-hive are applied.
+WHERE is a hive file; a directory with the hives of an image: SYSTEM, SOFTWARE, SAM, SECURITY and DEFAULT in it, in its
+Windows/System32/config or in its Hives, with layers (System_Delta) merged onto them; or an image: oci:DIR[:TAG],
+oci-archive:FILE, docker-archive:FILE or REGISTRY/NAME:TAG. Logs (SYSTEM.LOG1) beside a dirty hive are applied.
 
 A KEY is written as in Windows: HKLM\\SYSTEM\\CurrentControlSet\\Services, HKLM:\\SOFTWARE\\Microsoft, or below the root of a
 hive file. DATA is TYPE:DATA: dword:4, sz:text, expand_sz:%SystemRoot%\\x, multi_sz:a|b, qword:1, hex:00ff, hex(2):...
@@ -36,8 +38,10 @@ examples:
   wingo hive set SYSTEM 'HKLM\\SYSTEM\\CurrentControlSet\\Services\\BITS' Start dword:4 --layer -o System_Delta
   wingo hive import config keylight.reg --layer -o Hives
   wingo hive diff SYSTEM SYSTEM.new
+  wingo hive ls registry.example/team/app:v1 --platform ltsc2022 'HKLM\\SOFTWARE\\Microsoft'
+  wingo hive set oci:app 'HKLM\\SYSTEM\\CurrentControlSet\\Services\\DiagTrack' Start dword:4 -o oci:smaller
 
-A file that is read is never changed. What --layer writes is experimental until a Windows host has merged it.
+Changes of an image go into one layer, directly on its base's; of an index, every Windows image gets one. A file that is read is never changed. What --layer writes is experimental until a Windows host has merged it.
 """
 
 
@@ -52,18 +56,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
             name, help=summary, description=summary[:1].upper() + summary[1:] + ".", allow_abbrev=False
         )
         if name != "diff":
-            made.add_argument("where", metavar="WHERE", help="a hive file, or a directory of hives")
+            made.add_argument("where", metavar="WHERE", help="a hive file, a directory of hives, or an image")
         if key:
             optional = key == "?"
             made.add_argument("key", metavar="KEY", nargs="?" if optional else None, default="", help="the key's path")
         if writes:
             made.add_argument(
-                "-o", "--output", metavar="OUT", required=True, help="the file to write; a directory, for a directory"
+                "-o",
+                "--output",
+                metavar="OUT",
+                required=True,
+                help="the file to write; a directory, for a directory; a place, for an image",
             )
             made.add_argument("--layer", action="store_true", help="write the hive of a layer, with the changes alone")
         if not writes and name != "fsck":
             made.add_argument("--dirty", action="store_true", help="read a dirty hive without its logs, as it is")
         made.set_defaults(dirty=False)
+        made.add_argument("--platform", metavar="PLATFORM", help="which image of an index")
+        add_settings(made, everywhere_only=True)
         add_output(made)
         return made
 
@@ -106,9 +116,21 @@ def run(args: argparse.Namespace, host: Host) -> int:
 
 
 def _open(args: argparse.Namespace, host: Host, where: str) -> tuple[OpenHive, ...]:
-    from wingo.pipeline.hives import open_hives
+    from wingo.pipeline.hives import image_place, open_hives, open_image_hives
 
-    return open_hives(host.path(where), allow_dirty=args.dirty)
+    place = image_place(where, host.path(where))
+    if place is None:
+        return open_hives(host.path(where), allow_dirty=args.dirty)
+    with _places(args, host) as places:
+        return open_image_hives(place, args.platform or "", places, allow_dirty=args.dirty)
+
+
+def _places(args: argparse.Namespace, host: Host) -> Places:
+    from wingo.pipeline.places import Places
+
+    # what names an image here is no setting of a build
+    own = argparse.Namespace(**{**vars(args), "platform": None, "output": None, "reg": None})
+    return Places(host, settings_of(own, host))
 
 
 def _find(host: Host, args: argparse.Namespace) -> tuple[OpenHive, str, Key]:
@@ -252,8 +274,12 @@ def _change(args: argparse.Namespace, host: Host, edits: Sequence[Edit]) -> None
     """Makes edits, and writes each hive that they change."""
     import os
 
-    from wingo.pipeline.hives import edited_hive, layer_name, route, write_whole
+    from wingo.pipeline.hives import edited_hive, image_place, layer_name, route, write_whole
 
+    source = image_place(args.where, host.path(args.where))
+    if source is not None:
+        _change_image(args, host, source, edits)
+        return
     where, output = host.path(args.where), host.path(args.output)
     hives = _open(args, host, args.where)
     sources = [file for hive in hives for file in (hive.file, *hive.layers)]
@@ -268,6 +294,38 @@ def _change(args: argparse.Namespace, host: Host, edits: Sequence[Edit]) -> None
         write_whole(target, data, never=sources)
         written.append({"hive": hive.name, "file": target, "size": len(data), "layer": args.layer})
     _print(args, host, written, [str(item["file"]) for item in written])
+
+
+def _change_image(args: argparse.Namespace, host: Host, source: Place, edits: Sequence[Edit]) -> None:
+    """Makes edits of an image's registry, and writes the image with one more layer."""
+    from wingo.hive.paths import HIVES
+    from wingo.pipeline.hives import target_place
+    from wingo.pipeline.registry_layers import write_registry
+    from wingo.pipeline.report import as_json
+    from wingo.pipeline.request import source_date_epoch
+
+    epoch = source_date_epoch(host.environment)
+    target = target_place(args.output)
+    with _places(args, host) as places:
+        report, changed = write_registry(
+            source,
+            args.platform or "",
+            [target],
+            lambda _: edits,
+            places,
+            created_by="wingo hive",
+            epoch=epoch,
+        )
+    for item in changed:
+        what = ", ".join(HIVES[hive] for hive in item.plan.changed) if item.plan is not None else ""
+        host.console.say(f"  {item.image.platform}: {what or 'everything is so already'}")
+        for reason in item.unnoticed:
+            host.console.note(reason)
+    if args.json:
+        host.console.result(as_json(report))
+        return
+    for reference in report.references or report.places:
+        host.console.result(f"{reference}" if report.references else f"{reference}@{report.digest}")
 
 
 def _diff(args: argparse.Namespace, host: Host) -> None:
@@ -304,11 +362,19 @@ def _fsck(args: argparse.Namespace, host: Host) -> None:
     import msgspec
 
     from wingo.hive.fsck import Finding, fsck
-    from wingo.pipeline.hives import find_hive_files, read_hive_file
+    from wingo.pipeline.hives import find_hive_files, image_place, one_windows_image, read_hive_file
 
     found: list[tuple[str, Finding]] = []
-    for file in find_hive_files(host.path(args.where)):
-        found.extend((file, finding) for finding in fsck(read_hive_file(file)))
+    place = image_place(args.where, host.path(args.where))
+    if place is None:
+        for file in find_hive_files(host.path(args.where)):
+            found.extend((file, finding) for finding in fsck(read_hive_file(file)))
+    else:
+        from wingo.pipeline.image_hives import hive_files
+
+        with _places(args, host) as places:
+            for file, data in hive_files(one_windows_image(place, args.platform or "", places), places):
+                found.extend((file, finding) for finding in fsck(data))
     lines = []
     for file, finding in found:
         kind = "error" if finding.severe else "untidy"

@@ -78,8 +78,8 @@ def derive(
         annotations: of the manifest; Docker's schema 2 has none, and they are left out there.
     """
     config_bytes = encode(_patched(base, added, patch))
-    below = [] if base is None else [_in_family(layer, family) for layer in base.layers]
-    layers = (*below, *(_in_family(item.layer, family) for item in added))
+    below = [] if base is None else [in_family_of(layer, family) for layer in base.layers]
+    layers = (*below, *(in_family_of(item.layer, family) for item in added))
     docker = family is Family.DOCKER
     media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
     manifest = Manifest(
@@ -92,7 +92,8 @@ def derive(
     return Image(encode(manifest), media_type, config_bytes, layers)
 
 
-def _in_family(layer: Layer, family: Family) -> Layer:
+def in_family_of(layer: Layer, family: Family) -> Layer:
+    """The layer as a family calls it; one that must not be uploaded keeps its type."""
     descriptor = layer.descriptor
     media_type = in_family(descriptor.media_type, family)
     if media_type == descriptor.media_type or is_foreign(descriptor.media_type):

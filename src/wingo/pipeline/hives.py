@@ -1,10 +1,11 @@
-"""Hives on disk: a file, or a directory with the hives of an image, opened with their logs and layers; written whole or not at all."""
+"""Hives wherever they are: a file, a directory with the hives of an image, an image; opened with their logs and layers, written whole."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,14 +14,20 @@ from wingo.hive.diff import delta_of, diff
 from wingo.hive.edit import CreateKey, DeleteKey, DeleteValue, Edit, SetValue, apply_edits
 from wingo.hive.keys import Key
 from wingo.hive.merge import merge
-from wingo.hive.paths import DEFAULT, HIVES, SAM, SECURITY, SOFTWARE, SYSTEM, parse_where, resolve_control_set
+from wingo.hive.paths import HIVES, parse_where, resolve_control_set
 from wingo.hive.read import Hive, open_hive
 from wingo.hive.write import write_delta, write_hive
+from wingo.oci.place import Place, PlaceKind, parse_place
+from wingo.windows.registry import LAYER_NAMES
+
+if TYPE_CHECKING:
+    from wingo.image.model import Image
+    from wingo.pipeline.places import Places
 
 _MAX_BYTES = 1 << 30
 _LOGS = (".LOG1", ".LOG2", ".LOG")
 _FOLDERS = ("", "Hives", "Windows/System32/config", "Files/Windows/System32/config")
-_LAYER_NAMES = {SYSTEM: "System", SOFTWARE: "Software", SAM: "Sam", SECURITY: "Security", DEFAULT: "DefaultUser"}
+_LOCAL_PREFIXES = tuple(f"{kind.value}:" for kind in PlaceKind if kind.value)
 
 
 class OpenHive(msgspec.Struct, frozen=True):
@@ -81,6 +88,95 @@ def open_hives(path: str, *, allow_dirty: bool = False) -> tuple[OpenHive, ...]:
         raise RequestError(f"{path} has no hive{more}", hint=f"A hive is called {', '.join(HIVES)}, or System_Base.")
     return tuple(
         _open_file(bases[name], name, layers.get(name, ""), allow_dirty=allow_dirty) for name in HIVES if name in bases
+    )
+
+
+def image_place(text: str, path: str) -> Place | None:
+    """The place of an image, when what a person wrote is one and no file or directory.
+
+    Args:
+        text: as written.
+        path: the same as a path, absolute.
+
+    Raises:
+        RequestError: it begins like a place and is none.
+    """
+    if os.path.exists(path):
+        return None
+    return parse_place(text, default_tag="latest") if _looks_like_place(text) else None
+
+
+def target_place(text: str) -> Place:
+    """Where a changed image goes.
+
+    Raises:
+        RequestError: it is no place; a bare word, which would be a name on Docker Hub, included.
+    """
+    if not _looks_like_place(text):
+        raise RequestError(f"{text!r} is no place for an image", hint=f"Write oci:{text}, or REGISTRY/NAME:TAG.")
+    return parse_place(text, default_tag="latest")
+
+
+def _looks_like_place(text: str) -> bool:
+    host = text.partition("/")[0]
+    named = "/" in text and host not in ("", ".", "..") and ("." in host or ":" in host or host == "localhost")
+    return named or text.startswith(_LOCAL_PREFIXES)
+
+
+def one_windows_image(source: Place, platform: str, places: Places) -> Image:
+    """The image at a place whose registry is meant.
+
+    Args:
+        source: where it is.
+        platform: one platform of an index; "" when there is one Windows image only.
+        places: reads it.
+
+    Raises:
+        RequestError: there is none, or several and no platform; the hint lists them.
+    """
+    from wingo.image.model import images_of
+    from wingo.pipeline.transfer import completed, read_platform
+
+    artifact = read_platform(source, platform, places)
+    if source.reference is None:
+        artifact = completed(artifact, places)
+    images = {image.digest: image for image in images_of(artifact) if image.config.os == "windows"}
+    if len(images) == 1:
+        return next(iter(images.values()))
+    if not images:
+        raise RequestError(f"{source} has no Windows image, and so no registry")
+    listed = ", ".join(str(image.platform) for image in images.values())
+    raise RequestError(f"{source} has {len(images)} Windows images", hint=f"Add --platform with one of {listed}.")
+
+
+def open_image_hives(
+    source: Place, platform: str, places: Places, *, allow_dirty: bool = False
+) -> tuple[OpenHive, ...]:
+    """The hives of an image, its layers' merged onto its base's.
+
+    Raises:
+        RequestError: see `one_windows_image`; or it has no hives.
+        ContentError: a hive is dirty without its logs, or none.
+    """
+    from wingo.pipeline.image_hives import read_image_hives
+
+    image = one_windows_image(source, platform, places)
+    found = read_image_hives(image, places, allow_dirty=allow_dirty)
+    if not found.bases:
+        found.raise_problem(HIVES)
+    for error in found.problems.values():
+        places.progress.note(f"left out: {error}")
+    registry = found.registry()
+    return tuple(
+        OpenHive(
+            name,
+            f"{source}",
+            found.bases[name],
+            registry.hives[name],
+            tuple(f"layer {number}: Hives/{LAYER_NAMES[name]}_Delta" for number, _ in found.uppers.get(name, ())),
+        )
+        for name in HIVES
+        if name in found.bases
     )
 
 
@@ -147,13 +243,13 @@ def edited_hive(hive: OpenHive, edits: Sequence[Edit], *, as_layer: bool) -> byt
         return None
     base = hive.hive.base
     if as_layer:
-        return write_delta(delta_of(change, hive.root), name=f"{_LAYER_NAMES.get(hive.name, 'Hive')}_Delta")
+        return write_delta(delta_of(change, hive.root), name=f"{LAYER_NAMES.get(hive.name, 'Hive')}_Delta")
     return write_hive(view, name=base.name, last_written=base.last_written)
 
 
 def layer_name(hive: OpenHive) -> str:
     """What the file of a hive's layer is called in an image."""
-    return f"{_LAYER_NAMES.get(hive.name, os.path.basename(hive.file))}_Delta"
+    return f"{LAYER_NAMES.get(hive.name, os.path.basename(hive.file))}_Delta"
 
 
 def write_whole(path: str, data: bytes, *, never: Iterable[str] = ()) -> None:

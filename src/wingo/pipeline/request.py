@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -54,7 +55,7 @@ def read_request(targets: tuple[str, ...], settings: Settings, host: Host) -> Bu
     Raises:
         RequestError: a name, an output or `SOURCE_DATE_EPOCH` is wrong, or they contradict each other.
     """
-    request = BuildRequest(targets, settings, host.directory, _epoch(host.environment.get("SOURCE_DATE_EPOCH", "")))
+    request = BuildRequest(targets, settings, host.directory, source_date_epoch(host.environment))
     names = request.names_of("program")
     for name in names:
         if name.digest:
@@ -105,7 +106,13 @@ def _with_field(flag: str, text: str) -> str:
     return f"{reference.name}/{NAME_FIELD}" + (f":{reference.tag}" if reference.tag else "")
 
 
-def _epoch(text: str) -> int:
+def source_date_epoch(environment: Mapping[str, str]) -> int:
+    """The time of everything that is written: `SOURCE_DATE_EPOCH`, 0 by default; in seconds since 1970.
+
+    Raises:
+        RequestError: it is none.
+    """
+    text = environment.get("SOURCE_DATE_EPOCH", "")
     if not text:
         return 0
     if not text.isascii() or not text.isdigit() or int(text[:20]) > _MAX_EPOCH:

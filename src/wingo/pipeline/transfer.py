@@ -55,7 +55,16 @@ def transfer(source: Place, targets: Sequence[Place], platform: str, places: Pla
     """
     artifact = read_platform(source, platform, places)
     if source.reference is None:
-        artifact = _completed(artifact, places)
+        artifact = completed(artifact, places)
+    return send(artifact, source, targets, places)
+
+
+def send(artifact: Image | Index, source: Place, targets: Sequence[Place], places: Places) -> TransferReport:
+    """Writes an image or index that came from a place to others.
+
+    Raises:
+        RequestError: a target cannot hold it.
+    """
     references = tuple(target.reference for target in targets if target.reference is not None)
     local = tuple(target for target in targets if target.kind is not PlaceKind.REGISTRY)
     places.write(artifact, local, str(source.reference) if source.reference is not None else source.tag or "latest")
@@ -91,10 +100,10 @@ def read_platform(source: Place, platform: str, places: Places) -> Image | Index
     )
 
 
-def _completed(artifact: Image | Index, places: Places) -> Image | Index:
+def completed(artifact: Image | Index, places: Places) -> Image | Index:
     """The same artifact; what `--thin` left out of it is opened where its images say that their bases are."""
     if isinstance(artifact, Index):
-        children = tuple(_completed(child, places) for child in artifact.children)
+        children = tuple(completed(child, places) for child in artifact.children)
         return msgspec.structs.replace(artifact, children=children)
     layers = tuple(
         msgspec.structs.replace(layer, open=partial(_open_here_or_in_base, layer, artifact, places))

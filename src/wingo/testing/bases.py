@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import random
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -63,8 +63,10 @@ def windows_base(
     foreign: bool = False,
     family: Family = Family.DOCKER,
     size: int = 4096,
+    hives: Mapping[str, bytes] | None = None,
+    files: Sequence[str] = (),
 ) -> Image:
-    """A base like Microsoft's.
+    r"""A base like Microsoft's.
 
     Args:
         flavour: "nanoserver" (user ContainerUser) or "servercore" (two layers, os.features win32k).
@@ -74,14 +76,19 @@ def windows_base(
         foreign: the layers as before 2023: Docker's foreign type with the address in `urls`.
         family: Docker's as published, or OCI.
         size: bytes of incompressible content in each layer.
+        hives: registry hives by name ("SYSTEM"), in place of those without content.
+        files: more files below `C:\`, placeholders: "Windows/System32/svchost.exe".
     """
     server_core = flavour == "servercore"
     version = os_version(release, month)
     what = f"{flavour} {release} {architecture}"
     if server_core:
-        contents = [[*_base_entries(f"{what} rtm", size)], [*_update_entries(f"{what} {month}", size)]]
+        contents = [
+            [*_base_entries(f"{what} rtm", size, hives or {}, files)],
+            [*_update_entries(f"{what} {month}", size)],
+        ]
     else:
-        contents = [[*_base_entries(f"{what} {month}", size)]]
+        contents = [[*_base_entries(f"{what} {month}", size, hives or {}, files)]]
     layers = [layer_of(entries, family=family) for entries in contents]
     if foreign:
         address = f"https://mcr.microsoft.com/v2/windows/{flavour}/blobs/"
@@ -262,7 +269,7 @@ def _cell(body: bytes) -> bytes:
     return struct.pack("<i", -size) + body.ljust(size - 4, b"\0")
 
 
-def _base_entries(seed: str, size: int) -> Iterator[Entry]:
+def _base_entries(seed: str, size: int, hives: Mapping[str, bytes], files: Sequence[str]) -> Iterator[Entry]:
     filler = random.Random(seed).randbytes(size)
     yield from _directories("Files")
     yield _file("Files/License.txt", b"A placeholder for a licence.\r\n")
@@ -275,7 +282,7 @@ def _base_entries(seed: str, size: int) -> Iterator[Entry]:
         "Files/Windows/System32/config",
     )
     for name in _CONFIG_HIVES:
-        yield _file(f"Files/Windows/System32/config/{name}", minimal_hive(name))
+        yield _file(f"Files/Windows/System32/config/{name}", hives.get(name) or minimal_hive(name))
     yield _file("Files/Windows/System32/cmd.exe", b"MZ placeholder for cmd.exe")
     yield from _directories("Files/Windows/System32/drivers", "Files/Windows/System32/drivers/etc")
     yield _file("Files/Windows/System32/drivers/etc/hosts", b"# placeholder\r\n")
@@ -284,9 +291,11 @@ def _base_entries(seed: str, size: int) -> Iterator[Entry]:
     yield Entry(
         "Files/Windows/WinSxS/kernel32.dll", EntryKind.HARDLINK, link_target="Files/Windows/System32/kernel32.dll"
     )
+    for path in files:
+        yield _file(f"Files/{path}", b"a placeholder")
     yield from _directories("Hives")
     for name in _LAYER_HIVES:
-        yield _file(f"Hives/{name}_BASE", minimal_hive(name))
+        yield _file(f"Hives/{name}_BASE", hives.get(name.removesuffix("USER")) or minimal_hive(name))
     yield from _directories("UtilityVM", "UtilityVM/Files", "UtilityVM/Files/EFI")
     yield _file("UtilityVM/Files/EFI/BCD", minimal_hive("NewStoreRoot"))
 

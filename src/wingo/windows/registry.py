@@ -133,9 +133,14 @@ def delta_hives(before: Registry, after: Registry, hives: Collection[str] = ()) 
 
 def hive_deltas(before: Registry, after: Registry, source: str, hives: Collection[str] = ()) -> tuple[HiveDelta, ...]:
     """`delta_hives` as requests for a layer; `source` says who asks, for messages."""
+    return hive_requests(delta_hives(before, after, hives), source)
+
+
+def hive_requests(deltas: Mapping[str, bytes], source: str) -> tuple[HiveDelta, ...]:
+    """Hives of a layer, by their names, as requests."""
     return tuple(
         HiveDelta(name=LAYER_NAMES[hive].upper(), content=_content(data, hive), source=source)
-        for hive, data in delta_hives(before, after, hives).items()
+        for hive, data in deltas.items()
     )
 
 
