@@ -85,6 +85,7 @@ class Member(msgspec.Struct, frozen=True):
         link_target: as it stands there.
         pax: the extended records that apply, by key.
         offset: where the content begins in the tar.
+        gnu: whether its header is of GNU's format, not of POSIX's.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Member(msgspec.Struct, frozen=True):
     link_target: str
     pax: dict[str, str]
     offset: int
+    gnu: bool = False
 
 
 class TarContent(Stream):
@@ -448,6 +450,7 @@ class _Headers:
             link_target=target,
             pax=pax,
             offset=self._reader.position,
+            gnu=header[257:265] == b"ustar  \0",
         )
 
 

@@ -1,1 +1,1 @@
-"""Rules: one rule, one function, one page of the documentation; findings with a hint."""
+"""Rules over images: one rule is one function with its own documentation; findings say what is wrong, where, and how to mend it."""
