@@ -1,80 +1,108 @@
-"""Layers to what rules look at: every entry as it stands there, read once, flat in memory but for the list of entries."""
+"""What rules look at, gathered while a layer is read: every entry as it stands there, and the programs among them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import BinaryIO, cast
 
 from wingo.archive.streams import Stream
-from wingo.archive.unpack import DEFAULT_LIMITS, Limits, Member, open_tar, read_tar
-from wingo.check.subject import LayerSubject
-from wingo.errors import ContentError
-from wingo.image.model import Layer, Opener
+from wingo.archive.unpack import Member, MemberKind
+from wingo.image.model import Opener
 
-_HEAD = 10
-_READ_SIZE = 1 << 18
+HEAD = 10
+"""Stored bytes that are kept of a layer: a gzip header."""
+MAX_PROGRAM = 768 << 20
+"""Bytes of one program; the largest Go programs have a few hundred million."""
+MAX_PROGRAMS = 1 << 30
+"""Bytes of all programs that are held at a time."""
+
+_MAGIC = (b"MZ", b"\x7fELF", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe")
+_MAGIC_BYTES = 4
 
 
-def read_layer_subject(
-    layer: Layer, os: str, *, on_base: bool, program: str = "", limits: Limits = DEFAULT_LIMITS
-) -> LayerSubject:
-    """Reads a layer's entries; what is wrong with its bytes becomes the subject's `problem`.
+class LayerWatch:
+    """Sees a layer go by (`wingo.view.layer.read_layer`).
 
-    Args:
-        layer: from an image.
-        os: of the image's config.
-        on_base: whether there are layers below.
-        program: the entry of the program that the image starts; "" when it is not in this layer.
-        limits: where reading stops.
-
-    Raises:
-        WingoError: the layer cannot be fetched; not what its bytes say.
+    Attributes:
+        members: the entries so far.
+        head: the first stored bytes.
+        programs: bytes of PE, ELF and Mach-O files, by where their content begins in the tar.
+        left_out: programs that were too large to keep, by the same.
     """
-    members: list[Member] = []
-    problem = ""
-    head = _Head()
-    try:
-        with open_tar(Layer(layer.descriptor, layer.diff_id, head.over(layer.open)), limits) as tar:
-            members.extend(member for member, _ in read_tar(tar, limits))
-            while tar.read(_READ_SIZE):
-                pass
-    except ContentError as error:
-        problem = str(error)
-    return LayerSubject(
-        descriptor=layer.descriptor,
-        os=os,
-        members=tuple(members),
-        head=head.first,
-        problem=problem,
-        on_base=on_base,
-        program=program,
-    )
 
+    def __init__(self, keep: Callable[[Member], bool] = lambda _: True) -> None:
+        self._keep = keep
+        self.members: list[Member] = []
+        self.head = b""
+        self.programs: dict[int, bytes] = {}
+        self.left_out: dict[int, int] = {}
+        self._kept = 0
 
-class _Head(Stream):
-    """Passes the stored bytes on, and keeps the first ones."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = b""
-        self._stored: BinaryIO | None = None
+    def __call__(self, member: Member, content: BinaryIO) -> BinaryIO:
+        """Takes in the next entry."""
+        self.members.append(member)
+        if member.kind is not MemberKind.FILE or member.size <= _MAGIC_BYTES or not self._keep(member):
+            return content
+        return cast("BinaryIO", _Looked(content, member, self))
 
     def over(self, opener: Opener) -> Opener:
-        """An opener of the same bytes."""
+        """An opener of the same stored bytes, whose first are kept."""
 
         def opened() -> BinaryIO:
-            self._stored = opener()
-            return cast("BinaryIO", self)
+            return cast("BinaryIO", _Headed(opener(), self))
 
         return opened
 
+    def may_keep(self, member: Member) -> bool:
+        """Whether there is room for a program; if so, it is taken."""
+        if member.size > MAX_PROGRAM or self._kept + member.size > MAX_PROGRAMS:
+            self.left_out[member.offset] = member.size
+            return False
+        self._kept += member.size
+        return True
+
+
+class _Looked(Stream):
+    """A file's content, kept when it is a program."""
+
+    def __init__(self, content: BinaryIO, member: Member, watch: LayerWatch) -> None:
+        super().__init__()
+        self._content, self._member, self._watch = content, member, watch
+        self._pieces: list[bytes] | None = None
+        self._started = False
+        self._left = member.size
+
     def some(self, size: int) -> bytes:
-        assert self._stored is not None
+        data = self._content.read(size)
+        if not self._started:
+            while len(data) < _MAGIC_BYTES and (more := self._content.read(_MAGIC_BYTES - len(data))):
+                data += more
+            self._started = True
+            if data.startswith(_MAGIC) and self._watch.may_keep(self._member):
+                self._pieces = []
+        if self._pieces is not None:
+            self._pieces.append(data)
+            self._left -= len(data)
+            if not self._left:
+                self._watch.programs[self._member.offset] = b"".join(self._pieces)
+                self._pieces = None
+        return data
+
+
+class _Headed(Stream):
+    """Stored bytes, the first of which are kept."""
+
+    def __init__(self, stored: BinaryIO, watch: LayerWatch) -> None:
+        super().__init__()
+        self._stored, self._watch = stored, watch
+        watch.head = b""
+
+    def some(self, size: int) -> bytes:
         data = self._stored.read(size)
-        if len(self.first) < _HEAD:
-            self.first += data[: _HEAD - len(self.first)]
+        if len(self._watch.head) < HEAD:
+            self._watch.head += data[: HEAD - len(self._watch.head)]
         return data
 
     def close(self) -> None:
-        if self._stored is not None:
-            self._stored.close()
+        self._stored.close()
         super().close()

@@ -12,11 +12,15 @@ from functools import cached_property
 import msgspec
 
 from wingo.archive.unpack import Member
+from wingo.binary.facts import Binary
+from wingo.binary.program import Program
 from wingo.check.rule import Needs
 from wingo.image.model import Image, Index
 from wingo.oci.config import ContainerConfig, ImageConfig
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest
+from wingo.view.layer import Node
+from wingo.view.merged import View
 from wingo.windows.paths import upcase
 
 
@@ -30,7 +34,6 @@ class LayerSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         head: the first bytes as stored: the gzip header, when it is one.
         problem: why it could not be read to its end; "" when it could.
         on_base: whether there are layers below.
-        system: whether the program's own paths are known: those in `program` may not be changed by users.
         program: the entry of the program that the image starts, "Files/app/x.exe"; "" when it is not in this layer.
     """
 
@@ -56,6 +59,45 @@ class LayerSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return found
 
 
+class BinarySubject(msgspec.Struct, frozen=True, kw_only=True):
+    """A PE, ELF or Mach-O file of one of our layers.
+
+    Attributes:
+        node: where it is in the image.
+        program: its bytes and facts, for what else there is to read; None when it cannot be read.
+        problem: why not: it begins as a program and is none, or is too large.
+        layer: the digest of its layer.
+    """
+
+    node: Node
+    program: Program | None = None
+    problem: str = ""
+    layer: Digest = Digest("")
+
+    @property
+    def facts(self) -> Binary | None:
+        """What its headers say."""
+        return None if self.program is None else self.program.facts
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """What a container of the image starts.
+
+    Attributes:
+        argv: the config's Entrypoint and Cmd; () when there is neither.
+        path: the first word as a path in the image, "app/x.exe"; "" when it cannot be told.
+        node: what is there; None when nothing is, or when it may be in a layer that was not read.
+        binary: when it is a program of our layers.
+        shell: whether the first word is a shell that runs the rest as a command line.
+    """
+
+    argv: tuple[str, ...] = ()
+    path: str = ""
+    node: Node | None = None
+    binary: BinarySubject | None = None
+    shell: bool = False
+
+
 class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """One image.
 
@@ -65,7 +107,10 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         base_config: the base's config, when it is at hand.
         base_name: the base's reference; "" when nobody says.
         flavour: of a Windows base: "nanoserver", "servercore", "server", "hostprocess"; "" when not known.
-        layers: our own, lowest first; those that were read.
+        layers: our own, lowest first; () when they were not asked for.
+        view: the merged file system, as far as it was read.
+        binaries: the programs and libraries in our layers, by path.
+        start: what a container of it starts.
     """
 
     image: Image
@@ -74,12 +119,19 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     base_name: str = ""
     flavour: str = ""
     layers: tuple[LayerSubject, ...] = ()
+    view: View | None = None
+    binaries: Mapping[str, BinarySubject] = {}
+    start: Start = Start()
 
     def has(self, needs: Needs) -> bool:
         """Whether a rule with these needs can look at it."""
-        if needs is Needs.OUR_LAYERS:
-            return len(self.layers) == len(self.image.layers) - self.base_layers
-        return needs is Needs.DOCUMENTS
+        if needs is Needs.DOCUMENTS:
+            return True
+        if self.view is None or any(layer.problem for layer in self.layers):
+            return False
+        if needs is Needs.BASE_FILES:
+            return self.view.complete
+        return needs is Needs.OUR_LAYERS or (needs is Needs.BINARIES and self.start.binary is not None)
 
     @property
     def config(self) -> ImageConfig:

@@ -15,7 +15,7 @@ from wingo.oci.digest import encoded_of
 from wingo.pipeline.base_layers import BaseLayers, base_of
 from wingo.stores.parallel import each
 from wingo.stores.registry.blob import RegistryBlob
-from wingo.view.layer import MAX_KEPT, LayerFiles, read_layer
+from wingo.view.layer import MAX_KEPT, LayerFiles, Watch, read_layer
 from wingo.view.listing import VERSION, decode_listing, encode_listing
 from wingo.view.merged import MAX_NODES, View, make_view
 
@@ -63,7 +63,13 @@ def view_of(
 
 
 def layer_files(
-    image: Image, number: int, places: Places, *, fetch: bool, limits: Limits = DEFAULT_LIMITS
+    image: Image,
+    number: int,
+    places: Places,
+    *,
+    fetch: bool,
+    limits: Limits = DEFAULT_LIMITS,
+    watch: Watch | None = None,
 ) -> LayerFiles | None:
     """One layer's listing: remembered, else read.
 
@@ -73,13 +79,14 @@ def layer_files(
         places: see `view_of`.
         fetch: from a registry too, and an error when nobody has it; else None.
         limits: where reading stops.
+        watch: sees the entries go by: the layer is read, remembered or not.
     """
     layer = image.layers[number]
     os = "windows" if image.config.os == "windows" else "linux"
     if not layer.diff_id:
         raise Malformed("layer", f"{layer.descriptor.digest} belongs to an artifact that is no image")
     key = f"{VERSION}-{os}-{encoded_of(layer.diff_id)}"
-    remembered = places.cache.record(_KIND, key)
+    remembered = places.cache.record(_KIND, key) if watch is None else None
     if remembered is not None:
         try:
             return decode_listing(remembered, layer.diff_id, os, number)
@@ -88,7 +95,7 @@ def layer_files(
     if not fetch and isinstance(layer.open, RegistryBlob):
         return None
     try:
-        files = read_layer(layer, number, os, limits)
+        files = read_layer(layer, number, os, limits, watch)
     except RequestError:
         # A thin layout does not have it.
         if fetch:

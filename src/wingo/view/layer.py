@@ -10,9 +10,9 @@ Sources: image-spec `layer.md`; hcsshim `pkg/ociwclayer/import.go`, `internal/wc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import msgspec
 
@@ -155,7 +155,14 @@ class LayerFiles(msgspec.Struct, frozen=True):
         return (*self.nodes, *self.hives, *self.other)
 
 
-def read_layer(layer: Layer, number: int, os: str, limits: Limits = DEFAULT_LIMITS) -> LayerFiles:
+Watch: TypeAlias = Callable[[Member, BinaryIO], BinaryIO]
+"""Sees every entry of a layer as it is read, as it stands there, and gives the stream of its content, which is read to
+its end for files: the same, or one that looks at what goes by."""
+
+
+def read_layer(
+    layer: Layer, number: int, os: str, limits: Limits = DEFAULT_LIMITS, watch: Watch | None = None
+) -> LayerFiles:
     """Reads a layer's listing; its bytes are checked against the diff_id and go by without being kept.
 
     Args:
@@ -163,6 +170,7 @@ def read_layer(layer: Layer, number: int, os: str, limits: Limits = DEFAULT_LIMI
         number: its index in the image.
         os: of the image's config; everything but "windows" is read by the rules of Linux.
         limits: where reading stops.
+        watch: sees the entries go by.
 
     Raises:
         ContentError: not the bytes that were promised, damaged, encrypted, no tar, or beyond the limits.
@@ -170,7 +178,7 @@ def read_layer(layer: Layer, number: int, os: str, limits: Limits = DEFAULT_LIMI
     reading = _Reading(number, windows=os == "windows")
     with open_tar(layer, limits) as tar:
         for member, content in read_tar(tar, limits):
-            reading.add(member, content)
+            reading.add(member, content if watch is None else watch(member, content))
         while tar.read(_READ_SIZE):
             pass
         size = tar.tell()

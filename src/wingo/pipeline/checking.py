@@ -1,0 +1,297 @@
+"""`wingo check`: reads what rules need, once, and asks them; also inside `wingo build` and `wingo push`.
+
+Of an image in a registry only the documents and our own layers are fetched. The base's layers are looked at where they
+are at hand: in a local place, or remembered by the cache.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wingo.binary.read import open_program
+from wingo.check.catalogue import BY_ID
+from wingo.check.engine import Skipped, Verdict, check
+from wingo.check.finding import Finding, Severity
+from wingo.check.policy import Policy, read_policy
+from wingo.check.reading import LayerWatch
+from wingo.check.starting import find_start
+from wingo.check.subject import ArtifactSubject, BinarySubject, ImageSubject, LayerSubject
+from wingo.errors import ChecksFailed, ContentError
+from wingo.image.model import Image, Index, Layer, images_of
+from wingo.oci.digest import Digest
+from wingo.oci.media_types import DOCKER_CONFIG, OCI_CONFIG
+from wingo.pipeline.base_layers import BaseLayers, base_of
+from wingo.pipeline.viewing import layer_files
+from wingo.stores.parallel import each
+from wingo.view.layer import LayerFiles, Node
+from wingo.view.merged import View, make_view
+
+if TYPE_CHECKING:
+    from wingo.binary.program import Program
+    from wingo.pipeline.places import Places
+    from wingo.pipeline.settings import Settings
+
+_ATTESTATION = "vnd.docker.reference.type"
+
+
+class PlaceReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What was found at one place.
+
+    Attributes:
+        place: as the user wrote it.
+        digest: of the image or index.
+        platforms: of the images that were looked at.
+        findings: worst first.
+        skipped: rules that lacked something.
+        notes: what a person should know of the check itself.
+        rules: how many were asked.
+    """
+
+    place: str
+    digest: str
+    platforms: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+    rules: int = 0
+
+
+class CheckReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What `wingo check` found.
+
+    Attributes:
+        places: in the order asked for.
+        errors: how many findings are errors and not waived.
+        warnings: likewise.
+        waived: how many were let pass.
+    """
+
+    places: tuple[PlaceReport, ...]
+    errors: int
+    warnings: int
+    waived: int = 0
+
+
+def report_of(places: Sequence[PlaceReport]) -> CheckReport:
+    """Puts places together."""
+    findings = [finding for place in places for finding in place.findings]
+    counted = [finding.severity for finding in findings if not finding.waived]
+    return CheckReport(
+        tuple(places),
+        errors=counted.count(Severity.ERROR),
+        warnings=counted.count(Severity.WARNING),
+        waived=sum(bool(finding.waived) for finding in findings),
+    )
+
+
+def policy_of(settings: Settings, ignore: Iterable[str] = ()) -> Policy:
+    """The `[check]` table and what is ignored besides.
+
+    Raises:
+        RequestError: an unknown rule, a wrong value.
+    """
+    from wingo.check.policy import check_rules
+
+    ignored = tuple(ignore)
+    check_rules(ignored, BY_ID, "--ignore")
+    return read_policy(settings.check, BY_ID).also_ignoring(ignored)
+
+
+def check_artifact(
+    place: str, artifact: Image | Index, places: Places, policy: Policy, now: float
+) -> PlaceReport:
+    """Checks everything at one place.
+
+    Args:
+        place: as the user wrote it.
+        artifact: what is there, with the children that are asked for.
+        places: reads layers; remembers what it read.
+        policy: what the user says of findings.
+        now: seconds since 1970: waivers expire.
+
+    Raises:
+        RemoteError: a layer cannot be fetched.
+    """
+    gathered = _Gathering(places).gather(place, artifact)
+    verdict: Verdict = check(gathered.subject, policy, day_of(now))
+    return PlaceReport(
+        place,
+        artifact.digest,
+        tuple(str(image.image.platform) for image in gathered.subject.images),
+        verdict.findings,
+        verdict.skipped,
+        gathered.notes,
+        verdict.rules,
+    )
+
+
+def day_of(now: float) -> dt.date:
+    """The day, UTC."""
+    return dt.datetime.fromtimestamp(now, dt.UTC).date()
+
+
+def refuse_errors(reports: Sequence[PlaceReport]) -> None:
+    """Ends what is being done when there are errors.
+
+    Raises:
+        ChecksFailed: with them.
+    """
+    errors = [
+        finding
+        for report in reports
+        for finding in report.findings
+        if finding.severity is Severity.ERROR and not finding.waived
+    ]
+    if errors:
+        raise ChecksFailed(
+            errors, hint="Mend them, waive them in the [check] table of wingo.toml, or leave the checks out: --no-check."
+        )
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """What rules look at, and what there is to say of how it was gathered."""
+
+    subject: ArtifactSubject
+    notes: tuple[str, ...]
+
+
+class _Read(msgspec.Struct, frozen=True):
+    """One of our layers, read."""
+
+    files: LayerFiles | None
+    watch: LayerWatch
+    problem: str
+    programs: dict[int, Program | str]
+
+
+class _Gathering:
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.notes: dict[str, None] = {}
+
+    def gather(self, place: str, artifact: Image | Index) -> Gathered:
+        images = [image for image in images_of(artifact) if is_image(image, artifact)]
+        bases = each(self.places.jobs, lambda image: self._base(image), images)
+        wanted: dict[tuple[Digest, str, int], tuple[Image, int]] = {}
+        for image, base in zip(images, bases, strict=True):
+            for number in range(base.count, len(image.layers)):
+                wanted.setdefault(_key(image, number), (image, number))
+        read = dict(zip(wanted, each(self.places.jobs, self._read, wanted.values()), strict=True))
+        subjects = tuple(self._subject(image, base, read) for image, base in zip(images, bases, strict=True))
+        return Gathered(ArtifactSubject(place=place, artifact=artifact, images=subjects), tuple(self.notes))
+
+    def _base(self, image: Image) -> BaseLayers:
+        base = base_of(image, self.places)
+        if base.problem:
+            self.notes[base.problem] = None
+        if not base.count and image.config.os == "windows" and len(image.layers) > 1:
+            # Nothing says so, but Windows itself is in there somewhere.
+            self.notes[f"nobody says what the base of {image.platform} is: its lowest layer is taken for it"] = None
+            return msgspec.structs.replace(base, count=1)
+        return base
+
+    def _read(self, wanted: tuple[Image, int]) -> _Read:
+        image, number = wanted
+        watch = LayerWatch()
+        layer = image.layers[number]
+        watched = Layer(layer.descriptor, layer.diff_id, watch.over(layer.open))
+        layers = (*image.layers[:number], watched, *image.layers[number + 1 :])
+        try:
+            files = layer_files(
+                msgspec.structs.replace(image, layers=layers), number, self.places, fetch=True, watch=watch
+            )
+        except ContentError as error:
+            return _Read(None, watch, str(error), {})
+        programs: dict[int, Program | str] = {}
+        for offset, data in watch.programs.items():
+            try:
+                programs[offset] = open_program(data) or "it is of no known format"
+            except ContentError as error:
+                programs[offset] = str(error)
+        programs.update((offset, f"{size} bytes are too many to look at") for offset, size in watch.left_out.items())
+        return _Read(files, watch, "", programs)
+
+    def _subject(
+        self, image: Image, base: BaseLayers, read: Mapping[tuple[Digest, str, int], _Read]
+    ) -> ImageSubject:
+        own = [read[_key(image, number)] for number in range(base.count, len(image.layers))]
+        view = self._view(image, base, own)
+        binaries = _binaries(image, view, base.count, own) if view is not None else {}
+        start = find_start(image.config, view, binaries)
+        layers = tuple(
+            LayerSubject(
+                descriptor=image.layers[number].descriptor,
+                os=image.config.os,
+                members=tuple(item.watch.members),
+                head=item.watch.head,
+                problem=item.problem,
+                on_base=number > 0,
+                program=_entry_of(start.node, image.config.os, number),
+            )
+            for number, item in enumerate(own, base.count)
+        )
+        return ImageSubject(
+            image=image,
+            base_layers=base.count,
+            base_config=base.image.config if base.image is not None else None,
+            base_name=base.name,
+            flavour=base.flavour,
+            layers=layers,
+            view=view,
+            binaries=binaries,
+            start=start,
+        )
+
+    def _view(self, image: Image, base: BaseLayers, own: Sequence[_Read]) -> View | None:
+        below = [self._base_layer(image, number) for number in range(base.count)]
+        try:
+            return make_view(image, [*below, *(item.files for item in own)])
+        except ContentError as error:
+            self.notes[str(error)] = None
+            return None
+
+    def _base_layer(self, image: Image, number: int) -> LayerFiles | None:
+        try:
+            return layer_files(image, number, self.places, fetch=False)
+        except ContentError as error:
+            self.notes[f"a layer of the base of {image.platform} cannot be read: {error}"] = None
+            return None
+
+
+def _key(image: Image, number: int) -> tuple[Digest, str, int]:
+    return image.layers[number].descriptor.digest, image.config.os, number
+
+
+def _entry_of(node: Node | None, os: str, number: int) -> str:
+    """The name in the tar of what is started, when this layer has it."""
+    if node is None or node.layer != number:
+        return ""
+    return f"Files/{node.path}" if os == "windows" else node.path
+
+
+def _binaries(image: Image, view: View, below: int, own: Sequence[_Read]) -> dict[str, BinarySubject]:
+    """The programs of our layers that are still to be seen in the image, by their paths."""
+    found = {}
+    for node in view.walk():
+        if node.layer < below or not node.sha256:
+            continue
+        program = own[node.layer - below].programs.get(node.offset)
+        if program is None:
+            continue
+        digest = image.layers[node.layer].descriptor.digest
+        if isinstance(program, str):
+            found[node.path] = BinarySubject(node=node, problem=program, layer=digest)
+        else:
+            found[node.path] = BinarySubject(node=node, program=program, layer=digest)
+    return found
+
+
+def is_image(image: Image, top: Image | Index) -> bool:
+    """Whether it is a container image, and neither an attestation nor another artifact."""
+    if image.manifest.config.media_type not in (OCI_CONFIG, DOCKER_CONFIG):
+        return False
+    return image is top or (image.config.os != "unknown" and _ATTESTATION not in image.manifest.annotations)
