@@ -11,8 +11,11 @@ import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from wingo.check.rule import Rule
 from wingo.cli.main import build_parser
+from wingo.pipeline.rulebook import ALL_RULES
 from wingo.pipeline.settings import SETTINGS, Kind, Setting
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,14 +35,19 @@ def main() -> int:
     pages = dict(all_pages())
     if "--check" in sys.argv[1:]:
         stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
-        stale += [path for folder in ("cli", "api") for path in (REFERENCE / folder).glob("*.md") if path not in pages]
+        stale += [
+            path
+            for folder in ("cli", "api", "rules")
+            for path in (REFERENCE / folder).glob("*.md")
+            if path not in pages
+        ]
         for path in stale:
             print(f"{path.relative_to(ROOT)} is out of date: run `make docs`", file=sys.stderr)
         return int(bool(stale))
     for path, text in pages.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
-    for folder in ("cli", "api"):
+    for folder in ("cli", "api", "rules"):
         for path in (REFERENCE / folder).glob("*.md"):
             if path not in pages:
                 path.unlink()
@@ -59,6 +67,9 @@ def all_pages() -> Iterator[tuple[Path, str]]:
         if modules:
             page = f"{NOTE}# {room}\n\n{API_NOTE}\n\n" + "\n".join(modules)
             yield REFERENCE / "api" / f"{room}.md", page
+    yield REFERENCE / "rules" / "README.md", rules_index()
+    for rule in ALL_RULES:
+        yield REFERENCE / "rules" / f"{rule.id}.md", rule_page(rule)
     settings = REFERENCE / "settings.md"
     text = settings.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
@@ -144,6 +155,33 @@ def cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").replace("%%", "%").split())
 
 
+# Rules
+
+
+def rules_index() -> str:
+    """The list of rules, by what they are about."""
+    text = f"{NOTE}# Rules of `wingo check`\n\nWhat severities, waivers and exit codes mean: [checks](../checks.md).\n"
+    for group in dict.fromkeys(rule.group for rule in ALL_RULES):
+        text += f"\n## {group.value[0].upper()}{group.value[1:]}\n\n| rule | severity | what should be so |\n| --- | --- | --- |\n"
+        text += "".join(
+            f"| [{rule.id}]({rule.id}.md) | {rule.severity.value} | {cell(rule.title)} |\n"
+            for rule in ALL_RULES
+            if rule.group is group
+        )
+    return text
+
+
+def rule_page(rule: Rule[Any]) -> str:
+    """One rule: why, an example, how to mend it; from its docstring."""
+    system = f", on {rule.os.capitalize()}" if rule.os else ""
+    text = f"{NOTE}# {rule.id}\n\n{rule.title}\n\n"
+    text += f"`{rule.name}`, {rule.severity.value}{system}. It looks at each {rule.scope.value}, and needs {rule.needs.value}.\n"
+    for heading, body in rule.page.items():
+        text += f"\n## {heading}\n\n"
+        text += f"```toml\n{body}\n```\n" if body.startswith("[[") else f"{body}\n"
+    return text
+
+
 # Settings
 
 
@@ -158,7 +196,8 @@ def settings_table() -> str:
         text += "| --- | --- | --- | --- | --- |\n"
         for each in settings:
             flag = f"`--{each.name}`" + (f", `-{each.short}`" if each.short else "") if each.flag else ""
-            text += f"| `{each.name}` | {flag} | `{each.variable}` | {KINDS[each.kind]} | {cell(each.help)} |\n"
+            variable = f"`{each.variable}`" if each.variable else ""
+            text += f"| `{each.name}` | {flag} | {variable} | {KINDS[each.kind]} | {cell(each.help)} |\n"
     return text + "\n"
 
 
@@ -169,6 +208,7 @@ KINDS = {
     Kind.WORDS: "list, or commas between",
     Kind.LINES: "list",
     Kind.MAP: "table",
+    Kind.TABLE: "table of its own",
 }
 
 

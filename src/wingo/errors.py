@@ -127,6 +127,10 @@ class TrustError(WingoError):
     """A signature or a policy said no."""
 
 
+_MAX_LISTED = 20
+"""Findings that a message lists."""
+
+
 class ChecksFailed(WingoError):
     """A check found errors; the findings say which.
 
@@ -136,4 +140,8 @@ class ChecksFailed(WingoError):
 
     def __init__(self, findings: Sequence[object], *, hint: str = "") -> None:
         self.findings = tuple(findings)
-        super().__init__(f"{len(self.findings)} check(s) failed", hint=hint)
+        count = len(self.findings)
+        listed = [f"\n  {finding}" for finding in self.findings[:_MAX_LISTED]]
+        if count > _MAX_LISTED:
+            listed.append(f"\n  and {count - _MAX_LISTED} more")
+        super().__init__(f"{count} check{'s' if count != 1 else ''} failed{''.join(listed)}", hint=hint)

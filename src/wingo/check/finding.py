@@ -89,6 +89,12 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     win: int = 0
     waived: str = ""
 
+    def __str__(self) -> str:
+        where = self.where
+        place = ", ".join(where.platforms) or where.place
+        line = f"{where.path}:{where.line}: " if where.line else ""
+        return f"{self.rule} {line}{self.message} ({place})"
+
     @property
     def order(self) -> tuple[object, ...]:
         """The sort key: worst first, then by rule and place."""

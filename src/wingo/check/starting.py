@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 
 from wingo.check.subject import BinarySubject, Start
+from wingo.hive.upcase import upcase
 from wingo.oci.config import ImageConfig
 from wingo.view.merged import View
 from wingo.windows.command import SANDBOX, split_command_line
 from wingo.windows.environment import path_of
-from wingo.windows.paths import upcase
 
 LINUX_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What containerd sets where the config has no PATH (`pkg/oci/spec.go`)."""

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import msgspec
 
 from wingo.archive.unpack import Member
-from wingo.binary.facts import Binary
-from wingo.binary.program import Program
 from wingo.check.rule import Needs
+from wingo.hive.upcase import upcase
 from wingo.image.model import Image, Index
 from wingo.oci.config import ContainerConfig, ImageConfig
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest
 from wingo.view.layer import Node
 from wingo.view.merged import View
-from wingo.windows.paths import upcase
 
 
 class LayerSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
@@ -70,12 +69,12 @@ class BinarySubject(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     node: Node
-    program: Program | None = None
+    program: Any = None
     problem: str = ""
     layer: Digest = Digest("")
 
     @property
-    def facts(self) -> Binary | None:
+    def facts(self) -> Any:
         """What its headers say."""
         return None if self.program is None else self.program.facts
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from wingo import errors
 
 OK = 0
+CHECKS_FAILED = 1
+"""As `ChecksFailed`, where the findings were the result and are printed."""
 INTERRUPTED = 130
 """As shells report a process that Ctrl-C ended: 128 + SIGINT."""
 

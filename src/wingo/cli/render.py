@@ -74,9 +74,9 @@ class Console:
     def error(self, error: WingoError) -> None:
         """Tells what went wrong, and how to mend it."""
         self._end_progress()
-        self._write(f"{self.paint('error:', _RED)} {_printable(str(error))}")
+        self._write(f"{self.paint('error:', _RED)} {printable(str(error))}")
         if error.hint:
-            self._write(f"{self.paint('hint:', _YELLOW)} {_printable(error.hint)}")
+            self._write(f"{self.paint('hint:', _YELLOW)} {printable(error.hint)}")
 
     def interrupted(self) -> None:
         """Tells that Ctrl-C was heard."""
@@ -122,6 +122,6 @@ class Console:
             self._err.flush()
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without control characters: names and messages of others must not steer a terminal."""
     return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)

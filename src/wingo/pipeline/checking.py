@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from wingo.binary.read import open_program
-from wingo.check.catalogue import BY_ID
 from wingo.check.engine import Skipped, Verdict, check
 from wingo.check.finding import Finding, Severity
 from wingo.check.policy import Policy, read_policy
@@ -25,13 +23,13 @@ from wingo.image.model import Image, Index, Layer, images_of
 from wingo.oci.digest import Digest
 from wingo.oci.media_types import DOCKER_CONFIG, OCI_CONFIG
 from wingo.pipeline.base_layers import BaseLayers, base_of
+from wingo.pipeline.rulebook import BY_ID
 from wingo.pipeline.viewing import layer_files
 from wingo.stores.parallel import each
 from wingo.view.layer import LayerFiles, Node
 from wingo.view.merged import View, make_view
 
 if TYPE_CHECKING:
-    from wingo.binary.program import Program
     from wingo.pipeline.places import Places
     from wingo.pipeline.settings import Settings
 
@@ -101,9 +99,7 @@ def policy_of(settings: Settings, ignore: Iterable[str] = ()) -> Policy:
     return read_policy(settings.check, BY_ID).also_ignoring(ignored)
 
 
-def check_artifact(
-    place: str, artifact: Image | Index, places: Places, policy: Policy, now: float
-) -> PlaceReport:
+def check_artifact(place: str, artifact: Image | Index, places: Places, policy: Policy, now: float) -> PlaceReport:
     """Checks everything at one place.
 
     Args:
@@ -148,7 +144,8 @@ def refuse_errors(reports: Sequence[PlaceReport]) -> None:
     ]
     if errors:
         raise ChecksFailed(
-            errors, hint="Mend them, waive them in the [check] table of wingo.toml, or leave the checks out: --no-check."
+            errors,
+            hint="Mend them, waive them in the [check] table of wingo.toml, or leave the checks out: --no-check.",
         )
 
 
@@ -165,7 +162,7 @@ class _Read(msgspec.Struct, frozen=True):
     files: LayerFiles | None
     watch: LayerWatch
     problem: str
-    programs: dict[int, Program | str]
+    programs: dict[int, Any]
 
 
 class _Gathering:
@@ -175,7 +172,7 @@ class _Gathering:
 
     def gather(self, place: str, artifact: Image | Index) -> Gathered:
         images = [image for image in images_of(artifact) if is_image(image, artifact)]
-        bases = each(self.places.jobs, lambda image: self._base(image), images)
+        bases = each(self.places.jobs, self._base, images)
         wanted: dict[tuple[Digest, str, int], tuple[Image, int]] = {}
         for image, base in zip(images, bases, strict=True):
             for number in range(base.count, len(image.layers)):
@@ -190,7 +187,7 @@ class _Gathering:
             self.notes[base.problem] = None
         if not base.count and image.config.os == "windows" and len(image.layers) > 1:
             # Nothing says so, but Windows itself is in there somewhere.
-            self.notes[f"nobody says what the base of {image.platform} is: its lowest layer is taken for it"] = None
+            self.notes["nobody says what the base is: the lowest layer is taken for it"] = None
             return msgspec.structs.replace(base, count=1)
         return base
 
@@ -206,18 +203,11 @@ class _Gathering:
             )
         except ContentError as error:
             return _Read(None, watch, str(error), {})
-        programs: dict[int, Program | str] = {}
-        for offset, data in watch.programs.items():
-            try:
-                programs[offset] = open_program(data) or "it is of no known format"
-            except ContentError as error:
-                programs[offset] = str(error)
+        programs: dict[int, Any] = {}
         programs.update((offset, f"{size} bytes are too many to look at") for offset, size in watch.left_out.items())
         return _Read(files, watch, "", programs)
 
-    def _subject(
-        self, image: Image, base: BaseLayers, read: Mapping[tuple[Digest, str, int], _Read]
-    ) -> ImageSubject:
+    def _subject(self, image: Image, base: BaseLayers, read: Mapping[tuple[Digest, str, int], _Read]) -> ImageSubject:
         own = [read[_key(image, number)] for number in range(base.count, len(image.layers))]
         view = self._view(image, base, own)
         binaries = _binaries(image, view, base.count, own) if view is not None else {}

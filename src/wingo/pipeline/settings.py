@@ -29,6 +29,8 @@ class Kind(Enum):
     """A list whose items may have commas; in a variable one item per line."""
     MAP = "map"
     """`KEY=VALUE` items; in a variable one item per line."""
+    TABLE = "table"
+    """A table that another room reads; in wingo.toml alone."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -61,16 +63,17 @@ class Setting(msgspec.Struct, frozen=True):
 
     @property
     def variable(self) -> str:
-        """The environment variable."""
-        return "WINGO_" + self.field.upper()
+        """The environment variable; "" for what stands in wingo.toml alone."""
+        return "" if self.kind is Kind.TABLE else "WINGO_" + self.field.upper()
 
 
 _LOCAL_PLACES = frozenset(kind.value for kind in PlaceKind if kind.value)
-_GO, _PLACE, _START, _CONTENT, _SHIP, _RUN = (
+_GO, _PLACE, _START, _CONTENT, _CHECK, _SHIP, _RUN = (
     "compiling",
     "platforms and bases",
     "how it starts",
     "content",
+    "checks",
     "where it goes",
     "running wingo",
 )
@@ -103,6 +106,10 @@ SETTINGS = (
     Setting("data-dir", Kind.LINES, "a directory that the program may write", _CONTENT, "PATH"),
     Setting("files", Kind.MAP, "DST = SRC, files and directories to add", _CONTENT, flag=False),
     Setting("permissions", Kind.MAP, "PATH = SDDL, security descriptors on Windows", _CONTENT, flag=False),
+    Setting("no-check", Kind.SWITCH, "ship without looking for what would fail (wingo check)", _CHECK),
+    Setting(
+        "check", Kind.TABLE, "rules to ignore, severities, waivers; see docs/reference/checks.md", _CHECK, flag=False
+    ),
     Setting("name", Kind.WORDS, "the image's name, REGISTRY/NAME:TAG", _SHIP, "NAME", "t"),
     Setting("push", Kind.SWITCH, "push the image under its names", _SHIP),
     Setting(
@@ -157,6 +164,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_kebab):
     data_dir: tuple[str, ...] = ()
     files: dict[str, str] = {}
     permissions: dict[str, str] = {}
+    no_check: bool = False
+    check: dict[str, object] = {}
     name: tuple[str, ...] = ()
     push: bool = False
     output: tuple[str, ...] = ()
@@ -222,7 +231,7 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
     Raises:
         RequestError: a value of the wrong kind, or a name that is nearly a setting's. Other names are somebody else's.
     """
-    known = {setting.variable.removeprefix("WINGO_") for setting in SETTINGS}
+    known = {setting.variable.removeprefix("WINGO_") for setting in SETTINGS if setting.variable}
     for name in environment:
         ours, prefix, word = name.rpartition("WINGO_")
         if prefix and not ours and word not in known:
@@ -233,7 +242,7 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
                 raise RequestError(f"the environment has {name}, which is no setting", hint=hint)
     values: Layer = {}
     for setting in SETTINGS:
-        text = environment.get(setting.variable)
+        text = environment.get(setting.variable) if setting.variable else ""
         if text:
             values[setting.name] = _read_text(setting, text, setting.variable)
     return _checked(values, "the environment")

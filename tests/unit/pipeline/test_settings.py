@@ -23,7 +23,15 @@ from wingo.pipeline.settings import (
     merge,
 )
 
-_EMPTY = {Kind.TEXT: "", Kind.NUMBER: 0, Kind.SWITCH: False, Kind.WORDS: (), Kind.LINES: (), Kind.MAP: {}}
+_EMPTY = {
+    Kind.TEXT: "",
+    Kind.NUMBER: 0,
+    Kind.SWITCH: False,
+    Kind.WORDS: (),
+    Kind.LINES: (),
+    Kind.MAP: {},
+    Kind.TABLE: {},
+}
 
 
 def flags(*argv):
@@ -55,6 +63,7 @@ def test_every_setting_has_the_shape_of_its_kind(setting):
         Kind.WORDS: tuple[str, ...],
         Kind.LINES: tuple[str, ...],
         Kind.MAP: dict[str, str],
+        Kind.TABLE: dict[str, object],
     }
     field = next(field for field in msgspec.structs.fields(Settings) if field.name == setting.field)
     assert field.type == wanted[setting.kind]
@@ -67,7 +76,8 @@ def test_every_setting_can_be_explained(setting):
     assert setting.group
     if setting.flag and setting.kind is not Kind.SWITCH:
         assert setting.metavar
-    assert setting.variable == "WINGO_" + setting.name.upper().replace("-", "_")
+    in_file_alone = setting.kind is Kind.TABLE
+    assert setting.variable == ("" if in_file_alone else "WINGO_" + setting.name.upper().replace("-", "_"))
 
 
 def test_no_two_settings_share_a_letter():
@@ -104,7 +114,10 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+IN_MANY_PLACES = [setting for setting in SETTINGS if setting.variable]
+
+
+@pytest.mark.parametrize("setting", IN_MANY_PLACES, ids=lambda setting: setting.name)
 def test_every_spelling_of_a_setting_means_the_same(setting):
     text, in_toml, value = TEXTS[setting.kind]
     assert toml(f"{setting.name} = {in_toml}") == {setting.name: value}
@@ -114,6 +127,10 @@ def test_every_spelling_of_a_setting_means_the_same(setting):
         assert flags(*argv) == {setting.name: value}
         if setting.short:
             assert flags(f"-{setting.short}", text) == {setting.name: value}
+
+
+def test_a_table_of_another_room_comes_as_it_stands():
+    assert toml('[check]\nignore = ["WGO121"]') == {"check": {"ignore": ["WGO121"]}}
 
 
 def test_nothing_said_is_nothing_set():
@@ -183,7 +200,7 @@ def test_switches_off(text):
     assert merge(toml("push = true"), from_environment({"WINGO_PUSH": text})).push is False
 
 
-@pytest.mark.parametrize("variable", [setting.variable for setting in SETTINGS])
+@pytest.mark.parametrize("variable", [setting.variable for setting in SETTINGS if setting.variable])
 def test_an_empty_variable_is_not_set(variable):
     assert from_environment({variable: ""}) == {}
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from wingo.check.finding import Problem, Severity
 from wingo.check.rule import Group, Needs, image_rule
 from wingo.check.subject import ImageSubject
+from wingo.hive.upcase import upcase
 from wingo.oci.media_types import DOCKER_MANIFEST, family_of, is_foreign
 from wingo.windows.environment import keeps_system, path_of
-from wingo.windows.paths import upcase
 
 _FOUR_PARTS = re.compile(r"\d{1,5}\.\d{1,5}\.\d{1,5}\.\d{1,5}\Z")
 _THREE_PARTS = re.compile(r"\d{1,5}\.\d{1,5}\.\d{1,5}\Z")
@@ -279,7 +279,7 @@ def path_keeps_windows(image: ImageSubject) -> Iterator[Problem]:
     Mend:
         Leave PATH out, or end it with `;C:\Windows\System32;C:\Windows`.
     """
-    directories = path_of(image.settings.env or ())
+    directories = path_of(item for item in image.settings.env or () if "=" in item)
     if directories is None:
         return
     whole = ";".join(directories)

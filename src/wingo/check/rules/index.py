@@ -227,3 +227,23 @@ def one_application_layer(subject: ArtifactSubject) -> Iterator[Problem]:
                 hint="Build all Windows versions at once.",
                 win=sum(sets.values()) - max(sets.values()),
             )
+
+
+@artifact_rule("WGO187", Severity.WARNING, Group.INDEX)
+def something_to_run(subject: ArtifactSubject) -> Iterator[Problem]:
+    """There is an image to run.
+
+    Why:
+        Manifests can describe charts, signatures and other things too; their config is then of another type, and no
+        runtime starts them.
+
+    Example:
+        A manifest whose `config` names a layer.
+    Mend:
+        Name the image itself; or give the config the type of an image config.
+    """
+    if not subject.images:
+        yield Problem(
+            message=f"{subject.artifact.digest[:19]} has no container image in it: its config is of another type",
+            hint="Name the place of an image.",
+        )

@@ -11,7 +11,7 @@ from wingo.check.finding import Problem, Severity
 from wingo.check.rule import Group, layer_rule
 from wingo.check.subject import LayerSubject
 from wingo.errors import Malformed, RequestError
-from wingo.windows.paths import upcase
+from wingo.hive.upcase import upcase
 from wingo.windows.sddl import parse_sddl
 from wingo.windows.security import (
     CHANGES,

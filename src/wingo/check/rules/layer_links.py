@@ -10,7 +10,7 @@ from wingo.check.finding import Problem, Severity
 from wingo.check.rule import Group, layer_rule
 from wingo.check.rules.layer_records import attributes_of
 from wingo.check.subject import LayerSubject
-from wingo.windows.paths import upcase
+from wingo.hive.upcase import upcase
 from wingo.windows.requests import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT
 
 _JUNCTION = "MSWINDOWS.mountpoint"
@@ -93,6 +93,8 @@ def link_attributes(layer: LayerSubject) -> Iterator[Problem]:
 def _target(link: Member, layer: LayerSubject) -> Member | None:
     """What a link leads to, if that is in this layer."""
     text = link.link_target.replace("\\", "/")
+    if not text:
+        return None
     if matched := _DRIVE.match(text):
         parts = ["Files"]
         text = text[matched.end() :]

@@ -9,7 +9,8 @@ from wingo.check.finding import Problem, Severity
 from wingo.check.rule import Group, layer_rule
 from wingo.check.subject import LayerSubject
 from wingo.errors import RequestError
-from wingo.windows.paths import LONG_PATH, MAX_COMPONENT, MAX_PATH, check_component, upcase, utf16_units
+from wingo.hive.upcase import upcase
+from wingo.windows.paths import LONG_PATH, MAX_COMPONENT, MAX_PATH, check_component, utf16_units
 from wingo.windows.requests import HIVES
 
 ROOTS = ("Files", "Hives")

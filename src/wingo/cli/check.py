@@ -1,0 +1,142 @@
+"""`wingo check`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from wingo.cli.exit_codes import CHECKS_FAILED, OK
+from wingo.cli.flags import add_output, add_settings, settings_of
+
+if TYPE_CHECKING:
+    from wingo.host import Host
+    from wingo.pipeline.checking import CheckReport, PlaceReport
+    from wingo.pipeline.settings import Settings
+
+_DESCRIPTION = """\
+Finds what would fail on a node, before anything is pushed: layers that cannot be imported, a program that does not start,
+an index from which hosts pick the wrong image. Images of any tool are looked at; nothing of them is run. Of an image in a
+registry, only the documents and the layers above its base are fetched.
+"""
+
+_EPILOG = """\
+examples:
+  wingo check registry.example/team/app:v1
+  wingo check oci:out docker-archive:app.tar --sarif > findings.sarif
+  wingo check registry.example/team/app:v1 --ignore WGO183 --json
+  wingo check --explain WGO105
+
+The exit code is 1 when there are errors. Severities and waivers stand in the [check] table of wingo.toml.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `wingo check`."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "places", nargs="*", metavar="PLACE", help="a reference, oci:DIR, oci-archive:FILE, docker-archive:FILE"
+    )
+    parser.add_argument("--platform", metavar="PLATFORM", help="look at the image for one platform only")
+    group = parser.add_argument_group("rules")
+    group.add_argument("--ignore", action="append", metavar="RULE,…", help="do not ask these rules")
+    group.add_argument("--rules", action="store_true", help="list the rules")
+    group.add_argument(
+        "--explain", metavar="RULE", help="print what a rule is about, with an example and how to mend it"
+    )
+    add_settings(parser, everywhere_only=True)
+    add_output(parser)
+    formats = next(item for item in parser._action_groups if item.title == "what is printed")  # noqa: SLF001
+    formats.add_argument("--sarif", action="store_true", help="print the findings as SARIF 2.1.0")
+    formats.add_argument("--waived", action="store_true", help="show what is waived too")
+
+
+def run(args: argparse.Namespace, host: Host) -> int:
+    """Looks, and prints what was found."""
+    from wingo.errors import RequestError
+
+    if args.rules or args.explain:
+        return _about_rules(args, host)
+    if not args.places:
+        raise RequestError("nothing to check was named", hint="Name a reference, or a place such as oci:out.")
+    if args.json and args.sarif:
+        raise RequestError("--json and --sarif are two formats", hint="Choose one.")
+    platform, args.platform = args.platform or "", None
+    ignore = [word.strip() for item in args.ignore or () for word in item.split(",") if word.strip()]
+    settings = settings_of(args, host)
+    report = _checked(args.places, platform, ignore, settings, host)
+    if args.sarif:
+        from wingo.check.sarif import to_sarif
+        from wingo.pipeline.rulebook import BY_ID
+        from wingo.version import VERSION
+
+        findings = [finding for place in report.places for finding in place.findings]
+        host.console.result(to_sarif(findings, BY_ID, VERSION))
+    elif args.json:
+        from wingo.pipeline.report import as_json
+
+        host.console.result(as_json(report))
+    else:
+        _show(report, host, waived=args.waived)
+    return CHECKS_FAILED if report.errors else OK
+
+
+def _checked(texts: list[str], platform: str, ignore: list[str], settings: Settings, host: Host) -> CheckReport:
+    from wingo.errors import RequestError
+    from wingo.oci.place import PlaceKind, parse_place
+    from wingo.pipeline.checking import check_artifact, policy_of, report_of
+    from wingo.pipeline.places import Places
+    from wingo.pipeline.transfer import read_platform
+
+    policy = policy_of(settings, ignore)
+    reports: list[PlaceReport] = []
+    with Places(host, settings) as places:
+        for text in texts:
+            place = parse_place(text, default_tag="latest")
+            if place.kind is PlaceKind.REGISTRY and host.is_directory(text):
+                raise RequestError(f"{text} is a directory", hint=f"Write oci:{text} for an OCI layout.")
+            artifact = read_platform(place, platform, places)
+            reports.append(check_artifact(text, artifact, places, policy, host.now()))
+    return report_of(reports)
+
+
+def _show(report: CheckReport, host: Host, *, waived: bool) -> None:
+    from wingo.cli.findings import lines_of, skipped_lines, summary
+    from wingo.cli.render import printable
+    from wingo.pipeline.rulebook import BY_ID
+
+    console = host.console
+    for place in report.places:
+        for note in place.notes:
+            console.note(printable(note))
+        shown = [finding for finding in place.findings if waived or not finding.waived]
+        if shown and len(report.places) > 1:
+            console.result(f"{printable(place.place)}\n")
+        for line in lines_of(shown, BY_ID, waived=waived):
+            console.result(line)
+    for line in skipped_lines(report):
+        console.say(console.dim(line))
+    console.say(summary(report))
+
+
+def _about_rules(args: argparse.Namespace, host: Host) -> int:
+    from wingo.check.policy import check_rules
+    from wingo.cli.findings import page_of
+    from wingo.pipeline.rulebook import ALL_RULES, BY_ID
+
+    if args.explain:
+        check_rules([args.explain], BY_ID, "--explain")
+        host.console.result("\n".join(page_of(BY_ID[args.explain])))
+        return OK
+    if args.json:
+        import json
+
+        listed = [
+            {"rule": rule.id, "severity": rule.severity.value, "group": rule.group.value, "title": rule.title}
+            for rule in ALL_RULES
+        ]
+        host.console.result(json.dumps(listed, indent=2))
+        return OK
+    for rule in ALL_RULES:
+        host.console.result(f"{rule.id}  {rule.severity.value:<8} {rule.title}")
+    return OK
