@@ -10,7 +10,9 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, cast
+from zlib import adler32
 
 import msgspec
 
@@ -26,6 +28,16 @@ _READ_SIZE = 1 << 18
 _ZSTD_READ_SIZE = 1 << 10
 _MAX_ZSTD_WINDOW = 128 << 20
 _MAX_SIZE = 1 << 50
+_AHEAD = 1 << 16
+"""Bytes that are read at once to find headers in."""
+_EXTENDED = frozenset({b"x", b"g", b"L", b"K", b"X"})
+_SPARSE = "GNU.sparse"
+_MAX_KEYS = 1024
+_MAX_KNOWN = 256
+_MAX_KNOWN_BYTES = 4096
+"""Extended headers repeat, as long as there is no name in them: so many, of so many bytes each, are remembered."""
+_MAX_DIGITS = 11
+"""Of a record's length."""
 _TAR = "tar"
 
 
@@ -105,7 +117,7 @@ class TarContent(Stream):
     """One file's bytes, while the tar is at it."""
 
     def __init__(self, reader: _Reader, size: int) -> None:
-        super().__init__()
+        # Nothing above has a word to say, and there may be a hundred thousand of these.
         self._reader = reader
         self.left = size
 
@@ -334,43 +346,77 @@ class _Hashed(Stream):
 
 
 class _Reader:
-    """Reads forward and knows where it is."""
+    """Reads forward, ahead by a little, and knows where it is: headers are small, and each read of a stream costs."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._seekable = stream.seekable()
+        self._ahead = b""
+        self._used = 0
         self.position = 0
+
+    def _fill(self, size: int) -> int:
+        """Has `size` bytes ahead, or all that are left; how many there are."""
+        there = len(self._ahead) - self._used
+        if there >= size:
+            return there
+        pieces = [self._ahead[self._used :]]
+        while there < size and (data := self._stream.read(max(_AHEAD, size - there))):
+            pieces.append(data)
+            there += len(data)
+        self._ahead, self._used = b"".join(pieces), 0
+        return there
 
     def some(self, size: int) -> bytes:
         if not size:
             return b""
-        data = self._stream.read(min(size, _READ_SIZE))
-        if not data:
-            raise Malformed(_TAR, "it is cut short", offset=self.position)
+        used = self._used
+        if used < len(self._ahead):
+            data = self._ahead[used : used + size]
+            self._used = used + len(data)
+        else:
+            data = self._stream.read(min(size, _READ_SIZE))
+            if not data:
+                raise Malformed(_TAR, "it is cut short", offset=self.position)
         self.position += len(data)
         return data
 
     def exactly(self, size: int) -> bytes:
-        pieces = []
-        while size:
-            pieces.append(self.some(size))
-            size -= len(pieces[-1])
-        return b"".join(pieces)
+        """So many bytes; `size` is within what an extended header may have."""
+        if self._fill(size) < size:
+            self.position += len(self._ahead)
+            raise Malformed(_TAR, "it is cut short", offset=self.position)
+        used = self._used
+        self._used = used + size
+        self.position += size
+        return self._ahead[used : used + size]
 
     def block(self) -> bytes:
         """The next block; b"" at the end of the stream."""
-        pieces = b""
-        while len(pieces) < BLOCK and (data := self._stream.read(BLOCK - len(pieces))):
-            pieces += data
-        self.position += len(pieces)
-        if pieces and len(pieces) < BLOCK:
-            raise Malformed(_TAR, "it is cut short", offset=self.position)
-        return pieces
+        used = self._used
+        if len(self._ahead) - used < BLOCK:
+            there = self._fill(BLOCK)
+            used = 0
+            if there < BLOCK:
+                self._used = there
+                self.position += there
+                if there:
+                    raise Malformed(_TAR, "it is cut short", offset=self.position)
+                return b""
+        self._used = used + BLOCK
+        self.position += BLOCK
+        return self._ahead[used : used + BLOCK]
 
     def skip(self, size: int) -> None:
-        if self._seekable and size > _READ_SIZE:
+        there = len(self._ahead) - self._used
+        if size <= there:
+            self._used += size
+            self.position += size
+            return
+        if self._seekable and size - there > _READ_SIZE:
             # All but the last byte by seeking: one beyond the end would not be noticed.
-            self._stream.seek(size - 1, io.SEEK_CUR)
+            self._stream.seek(size - there - 1, io.SEEK_CUR)
+            self._ahead, self._used = b"", 0
             self.position += size - 1
             size = 1
         while size:
@@ -384,6 +430,8 @@ class _Headers:
         self._reader = reader
         self._limits = limits
         self._global: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
+        self._known: dict[bytes, dict[str, str]] = {}
 
     def next(self) -> Member | None:
         records: dict[str, str] = {}
@@ -392,16 +440,16 @@ class _Headers:
         while True:
             start = self._reader.position
             header = self._reader.block()
-            if not header.strip(b"\0"):
+            if not header or (not header[0] and not header.strip(b"\0")):
                 # The end is two zero blocks; one, or none, is taken for it as well, as Go does.
                 return None
             _check_sum(header, start)
             flag = header[156:157]
-            if flag not in (b"x", b"g", b"L", b"K", b"X"):
-                return self._member(header, start, records, long_name, long_target)
+            if flag not in _EXTENDED:
+                return self._member(header, flag, start, records, long_name, long_target)
             size = _number(header[124:136], start)
             used += size
-            if used > self._limits.header_bytes:
+            if size < 0 or used > self._limits.header_bytes:
                 raise Malformed(
                     _TAR, f"an extended header of more than {self._limits.header_bytes} bytes", offset=start
                 )
@@ -412,71 +460,139 @@ class _Headers:
             elif flag == b"K":
                 long_target = data.partition(b"\0")[0]
             elif flag == b"g":
-                self._global.update(_records(data, start))
+                self._global.update(self._records(data, start))
             else:
-                records.update(_records(data, start))
+                found = self._records(data, start)
+                records = {**records, **found} if records else found
 
     def _member(
-        self, header: bytes, start: int, records: dict[str, str], long_name: bytes | None, long_target: bytes | None
+        self,
+        header: bytes,
+        flag: bytes,
+        start: int,
+        records: dict[str, str],
+        long_name: bytes | None,
+        long_target: bytes | None,
     ) -> Member:
-        pax = {**self._global, **records}
-        flag = header[156:157]
+        pax = {**self._global, **records} if self._global else records
         kind = _KINDS.get(flag)
-        if kind is None or any(key.startswith("GNU.sparse") for key in pax):
+        if kind is None or _SPARSE in pax:
             what = "a sparse file" if kind is not None or flag == b"S" else f"an entry of the type {flag!r}"
             raise Malformed(_TAR, f"{what}, which no layer should have", offset=start)
-        name = _cut(header[:100])
-        if header[257:263] == b"ustar\0" and header[345] and long_name is None:
-            name = _cut(header[345:500]) + b"/" + name
-        name_text = pax.get("path", "") or _text(long_name if long_name is not None else name)
-        target = pax.get("linkpath", "") or _text(long_target if long_target is not None else _cut(header[157:257]))
-        for text in (name_text, target):
-            if "\0" in text or len(text) > MAX_NAME_BYTES:
-                raise Malformed(_TAR, f"the name {text[:80]!r} has a NUL or {len(text)} characters", offset=start)
-        if kind is MemberKind.FILE and flag != b"7" and name_text.endswith("/"):
-            # Tar before POSIX knew directories by that.
-            kind = MemberKind.DIRECTORY
+        name, target = pax.get("path", ""), pax.get("linkpath", "")
+        if not name:
+            raw = long_name if long_name is not None else _cut(header[:100])
+            if header[345] and header[257:263] == b"ustar\0" and long_name is None:
+                raw = _cut(header[345:500]) + b"/" + raw
+            name = _text(raw)
+        if not target and (long_target is not None or header[157]):
+            target = _text(long_target if long_target is not None else _cut(header[157:257]))
+        if "\0" in name or "\0" in target or len(name) > MAX_NAME_BYTES or len(target) > MAX_NAME_BYTES:
+            raise Malformed(
+                _TAR,
+                f"the name {name[:80]!r} or its link's target has a NUL, or more than {MAX_NAME_BYTES} characters",
+                offset=start,
+            )
+        if name.endswith("/"):
+            if kind is MemberKind.FILE and flag != b"7":
+                # Tar before POSIX knew directories by that.
+                kind = MemberKind.DIRECTORY
+            name = name.rstrip("/") or name[:1]
         size = _of_record(pax, "size", start) if "size" in pax else _number(header[124:136], start)
         if not 0 <= size <= _MAX_SIZE:
             raise Malformed(_TAR, f"a size of {size} bytes", offset=start)
+        try:
+            mode, uid, gid = _owner_in(header[100:124])
+        except ValueError as error:
+            raise Malformed(_TAR, f"one of {header[100:124]!r} is no octal number", offset=start) from error
         return Member(
-            name=name_text.rstrip("/") or name_text[:1],
-            kind=kind,
-            mode=_number(header[100:108], start) & 0o7777,
-            uid=_of_record(pax, "uid", start) if "uid" in pax else _number(header[108:116], start),
-            gid=_of_record(pax, "gid", start) if "gid" in pax else _number(header[116:124], start),
-            size=size if kind is MemberKind.FILE else 0,
-            mtime=_of_record(pax, "mtime", start) if "mtime" in pax else _number(header[136:148], start),
-            link_target=target,
-            pax=pax,
-            offset=self._reader.position,
-            gnu=header[257:265] == b"ustar  \0",
+            name,
+            kind,
+            mode,
+            _of_record(pax, "uid", start) if "uid" in pax else uid,
+            _of_record(pax, "gid", start) if "gid" in pax else gid,
+            size if kind is MemberKind.FILE else 0,
+            _of_record(pax, "mtime", start) if "mtime" in pax else _number(header[136:148], start),
+            target,
+            pax,
+            self._reader.position,
+            header[257:265] == b"ustar  \0",
         )
+
+    def _records(self, data: bytes, offset: int) -> dict[str, str]:
+        """The records of an extended header: of one that was there before, the same object. Not to be changed.
+
+        `_SPARSE` stands for every key of a sparse file.
+        """
+        known = self._known.get(data)
+        if known is not None:
+            return known
+        records = self._new_records(data, offset)
+        if len(data) <= _MAX_KNOWN_BYTES:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[data] = records
+        return records
+
+    def _new_records(self, data: bytes, offset: int) -> dict[str, str]:
+        if not data.isascii() or b"\0" in data:
+            return _records(data, offset, self._keys)
+        # As a rule, no value has a line break in it.
+        records = {}
+        keys = self._keys
+        lines = data.decode("ascii").split("\n")
+        if lines.pop():
+            return _records(data, offset, keys)
+        for line in lines:
+            length, _, record = line.partition(" ")
+            if not length.isdigit() or len(length) > _MAX_DIGITS or int(length) != len(line) + 1:
+                return _records(data, offset, keys)
+            name, equals, value = record.partition("=")
+            key = keys.get(name)
+            if key is None:
+                if not name or not equals:
+                    return _records(data, offset, keys)
+                key = _key(name, keys)
+            elif not equals:
+                return _records(data, offset, keys)
+            records[key] = value
+        return records
 
 
 def _check_sum(header: bytes, offset: int) -> None:
-    stored = _number(header[148:156], offset)
+    field = header[148:156]
+    # Adler-32's lower half is 1 + the sum of the bytes modulo 65521, which 256 bytes cannot reach.
+    total = (adler32(header[:256]) & 0xFFFF) + (adler32(header[256:]) & 0xFFFF) - 2
+    if total - sum(field) + 8 * 32 == _number(field, offset):
+        return
+    # Some old writers added signed bytes.
     plain = header[:148] + b" " * 8 + header[156:]
-    if sum(plain) != stored:
-        # Some old writers added signed bytes.
-        signed = sum(byte - 256 if byte > 127 else byte for byte in plain)
-        if signed != stored:
-            raise Malformed(_TAR, "the header's checksum is wrong", offset=offset)
+    if sum(byte - 256 if byte > 127 else byte for byte in plain) != _number(field, offset):
+        raise Malformed(_TAR, "the header's checksum is wrong", offset=offset)
 
 
 def _number(field: bytes, offset: int) -> int:
-    if field[0] & 0x80:
-        # GNU's base-256: two's complement, the top bit apart.
-        value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
-        if field[0] & 0x40:
-            value -= 1 << (8 * len(field) - 1)
-    else:
+    try:
+        return _number_in(field)
+    except ValueError as error:
+        raise Malformed(_TAR, f"{field!r} is no octal number", offset=offset) from error
+
+
+@lru_cache(maxsize=4096)
+def _number_in(field: bytes) -> int:
+    """A number of a header: modes, owners and times repeat."""
+    if not field[0] & 0x80:
         digits = field.strip(b" \0")
-        try:
-            value = int(digits, 8) if digits else 0
-        except ValueError as error:
-            raise Malformed(_TAR, f"{field!r} is no octal number", offset=offset) from error
-    return value
+        return int(digits, 8) if digits else 0
+    # GNU's base-256: two's complement, the top bit apart.
+    value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
+    return value - (1 << (8 * len(field) - 1)) if field[0] & 0x40 else value
+
+
+@lru_cache(maxsize=1024)
+def _owner_in(fields: bytes) -> tuple[int, int, int]:
+    """Permission bits, owner and group, which stand one after another."""
+    return _number_in(fields[:8]) & 0o7777, _number_in(fields[8:16]), _number_in(fields[16:])
 
 
 def _of_record(pax: dict[str, str], key: str, offset: int) -> int:
@@ -486,23 +602,34 @@ def _of_record(pax: dict[str, str], key: str, offset: int) -> int:
     return int(whole)
 
 
-def _records(data: bytes, offset: int) -> dict[str, str]:
+def _records(data: bytes, offset: int, keys: dict[str, str]) -> dict[str, str]:
+    """Any records, one by one, and what is wrong with them."""
     records: dict[str, str] = {}
     position = 0
     while position < len(data):
-        space = data.find(b" ", position, position + 12)
+        space = data.find(b" ", position, position + _MAX_DIGITS + 1)
         digits = data[position:space] if space > 0 else b""
         end = position + int(digits) if digits.isdigit() else 0
         if end <= space or end > len(data) or data[end - 1 : end] != b"\n":
             if not data[position:].strip(b"\0"):
                 break
             raise Malformed(_TAR, "a damaged extended header", offset=offset)
-        key, equals, value = data[space + 1 : end - 1].partition(b"=")
-        if not key or not equals:
+        name, equals, value = data[space + 1 : end - 1].partition(b"=")
+        if not name or not equals:
             raise Malformed(_TAR, "a damaged extended header", offset=offset)
-        records[_text(key)] = _text(value)
+        records[_key(_text(name), keys)] = _text(value)
         position = end
     return records
+
+
+def _key(name: str, keys: dict[str, str]) -> str:
+    """A record's key, the same object each time."""
+    key = keys.get(name)
+    if key is None:
+        key = _SPARSE if name.startswith(_SPARSE) else name
+        if len(keys) < _MAX_KEYS:
+            keys[name] = key
+    return key
 
 
 def _cut(field: bytes) -> bytes:

@@ -198,6 +198,7 @@ class _Reading:
         self.other: list[Node] = []
         self.problems: list[Problem] = []
         self.records: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        self.same: dict[int, tuple[dict[str, str], dict[str, str]]] = {}
         self.texts: dict[str, str] = {}
         self.kept = 0
 
@@ -277,10 +278,12 @@ class _Reading:
     def node(self, path: str, member: Member, content: BinaryIO) -> Node:
         self.keep(len(path) + len(member.link_target), member.offset)
         digest = b""
-        if member.size:
+        if left := member.size:
             hasher = sha256()
-            while data := content.read(_READ_SIZE):
+            while left:
+                data = content.read(min(left, _READ_SIZE))
                 hasher.update(data)
+                left -= len(data)
             digest = hasher.digest()
         target = member.link_target
         if member.kind is MemberKind.HARDLINK:
@@ -316,6 +319,9 @@ class _Reading:
 
     def shared(self, pax: dict[str, str], offset: int) -> Mapping[str, str]:
         """Records that equal earlier ones are those; else their long values are: security descriptors repeat."""
+        same = self.same.get(id(pax))
+        if same is not None and same[0] is pax:
+            return same[1]
         kept = {key: value for key, value in pax.items() if key not in _IN_NODE}
         key = tuple(kept.items())
         found = self.records.get(key)
@@ -323,6 +329,9 @@ class _Reading:
             self.keep(sum(len(value) for _, value in key if value not in self.texts), offset)
             found = {name: self.texts.setdefault(value, value) for name, value in key}
             self.records[key] = found
+        if len(self.same) > 256:
+            self.same.clear()
+        self.same[id(pax)] = pax, found
         return found
 
     def done(self, diff_id: Digest, size: int) -> LayerFiles:

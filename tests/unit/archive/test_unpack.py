@@ -397,3 +397,28 @@ def test_what_we_write_we_read() -> None:
         ("Files/l", MemberKind.HARDLINK, b""),
     ]
     assert found[1][0].pax == dict(pax)
+
+
+def test_an_extended_header_of_a_negative_size() -> None:
+    tar = bytearray(written(lambda tar: tar.addfile(info("x" * 120))))
+    tar[124:136] = b"\xff" * 12
+    tar[148:156] = b" " * 8
+    tar[148:156] = b"%06o\0 " % sum(tar[:512])
+    with pytest.raises(Malformed, match="extended header"):
+        members(bytes(tar))
+
+
+def test_extended_headers_that_repeat_are_read_as_the_first() -> None:
+    def fill(tar: tarfile.TarFile) -> None:
+        for number in range(600):
+            tar.addfile(info(f"f{number}", pax_headers={"a": str(number % 300), "b": "x"}))
+
+    assert [item.pax for item in members(written(fill))] == [
+        {"a": str(number % 300), "b": "x"} for number in range(600)
+    ]
+
+
+def test_a_value_with_line_breaks() -> None:
+    value = "1\n5 a=b\n\n"
+    (found,) = members(written(lambda tar: tar.addfile(info("f", pax_headers={"comment": value}))))
+    assert found.pax == {"comment": value}
