@@ -1,0 +1,88 @@
+"""`for /f`: over the lines of files, of a text, or of what a command prints."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from wingo.dockerfile.lowering.cmd.syntax import For, expand_percent, parse, split_words
+from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.programs.calls import Output
+from wingo.dockerfile.lowering.session import CommandFailed
+
+if TYPE_CHECKING:
+    from wingo.dockerfile.lowering.cmd.interpreter import Cmd
+
+
+def for_f(cmd: Cmd, node: For, text: str) -> list[dict[str, str]]:
+    """The variables, turn by turn.
+
+    Raises:
+        CannotLower: the lines are not known.
+        CommandFailed: the options are none.
+    """
+    options = node.option.strip('"')
+    use_back = bool(re.search(r"\busebackq\b", options, re.IGNORECASE))
+    source = text.strip()
+    quote = source[:1]
+    if (quote == "'" and not use_back) or (quote == "`" and use_back):
+        lines = _output_lines(cmd, source.strip(quote))
+    elif (quote == '"' and not use_back) or (quote == "'" and use_back):
+        lines = [source[1:-1] if len(source) > 1 else ""]
+    else:
+        lines = []
+        for name in split_words(source):
+            data = cmd.session.read(cmd.session.path(name))
+            if data is None:
+                raise CannotLower(f"for /f reads {name}, which is not known before the build")
+            lines += data.decode("cp1252", "replace").splitlines()
+    skip = _number(options, "skip", 0)
+    end_of_line = found[1] if (found := re.search(r"\beol=(.)", options, re.IGNORECASE)) else ";"
+    delimiters = (
+        found[1] if (found := re.search(r"\bdelims=([^\"]*?)(?:\s+\w+=.*)?$", options, re.IGNORECASE)) else " \t"
+    )
+    wanted = found[1] if (found := re.search(r"\btokens=(\S+)", options, re.IGNORECASE)) else "1"
+    turns = []
+    for line in lines[skip:]:
+        cmd.session.tick()
+        if not line or line.startswith(end_of_line):
+            continue
+        values = _tokens(line, delimiters, wanted)
+        if values is not None:
+            turns.append({chr(ord(node.variable) + index): value for index, value in enumerate(values)})
+    return turns
+
+
+def _output_lines(cmd: Cmd, command: str) -> list[str]:
+    outer, cmd.output = cmd.output, Output()
+    try:
+        cmd.run(parse(expand_percent(command, cmd.lookup, batch=cmd.batch, arguments=cmd.arguments)))
+        return cmd.output.known().splitlines()
+    finally:
+        cmd.output = outer
+
+
+def _number(options: str, name: str, default: int) -> int:
+    found = re.search(rf"\b{name}=([0-9]+)", options, re.IGNORECASE)
+    return int(found[1]) if found else default
+
+
+def _tokens(line: str, delimiters: str, wanted: str) -> list[str] | None:
+    numbers: list[int] = []
+    rest = wanted.endswith("*")
+    for part in wanted.rstrip("*").split(","):
+        if not part:
+            continue
+        first, dash, last = part.partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()) or int(last or first) > 31:
+            raise CommandFailed(f"tokens={wanted} is not valid")
+        numbers += range(int(first), int(last or first) + 1)
+    pattern = f"[^{re.escape(delimiters)}]+" if delimiters else ".+"
+    pieces = [(found.start(), found[0]) for found in re.finditer(pattern, line)]
+    if not pieces:
+        return None
+    values = [pieces[number - 1][1] if 0 < number <= len(pieces) else "" for number in numbers]
+    if rest:
+        behind = max(numbers, default=0)
+        values.append(line[pieces[behind][0] :] if behind < len(pieces) else "")
+    return values

@@ -1,0 +1,24 @@
+"""Every program that is lowered, by its name in lower case without `.exe`."""
+
+from __future__ import annotations
+
+from wingo.dockerfile.lowering.programs import (
+    archives,
+    files,
+    registry_tools,
+    services,
+    shells,
+    toolchain,
+    variables,
+)
+from wingo.dockerfile.lowering.programs.calls import Program
+
+PROGRAMS: dict[str, Program] = {
+    **archives.PROGRAMS,
+    **files.PROGRAMS,
+    **registry_tools.PROGRAMS,
+    **services.PROGRAMS,
+    **shells.PROGRAMS,
+    **toolchain.PROGRAMS,
+    **variables.PROGRAMS,
+}

@@ -1,0 +1,739 @@
+r"""One step while it is lowered: what both shells and every program do to files, registry and variables goes through here.
+
+A method does what Windows does, or raises `CommandFailed` where the command would fail there (the shell decides what then),
+or `CannotLower` where nobody can know without Windows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import msgspec
+
+from wingo.archive.entry import Content
+from wingo.dockerfile.lowering.edits import (
+    ChangeRegistry,
+    CopyPath,
+    Download,
+    Edit,
+    MakeDirectory,
+    MakeLink,
+    MovePath,
+    Operation,
+    RemovePath,
+    SetVariable,
+    WriteFile,
+    has_hole,
+    shown,
+)
+from wingo.dockerfile.lowering.outcome import Answer, CannotLower, UnpackedFile, Waiting
+from wingo.dockerfile.lowering.registry import USER_ENVIRONMENT
+from wingo.dockerfile.lowering.state import State, Variables, process_environment
+from wingo.dockerfile.lowering.tree import Item, Kind
+from wingo.errors import RequestError
+from wingo.hive.edit import DeleteValue, SetValue
+from wingo.hive.edit import Edit as HiveEdit
+from wingo.hive.upcase import upcase
+from wingo.hive.values import EXPAND_SZ, SZ, encode_text
+from wingo.windows.paths import Components, parse_path, path_text
+from wingo.windows.registry_commands import ENVIRONMENT
+
+MAX_STEPS = 100_000
+"""Commands, expressions and turns of loops in one step."""
+MAX_TEXT = 4 << 20
+"""Characters of one text, and bytes of one file that a step reads."""
+MAX_EDITS = 50_000
+MAX_OUTPUT = 64 << 10
+_SHORT = 200
+
+
+class CommandFailed(Exception):
+    """A command fails as it would on Windows.
+
+    Attributes:
+        message: what it says.
+        status: its exit status.
+    """
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.message, self.status = message, status
+
+
+class Session:
+    """A step's working copy of its state.
+
+    Attributes:
+        start: the state before the step.
+        tree: the files.
+        registry: the registry.
+        variables: of the process.
+        directory: where it is.
+        edits: so far.
+        notes: so far, each once.
+        at: the place in the command's text of what runs now.
+        late: something was assumed that only the build shows.
+        depth: how many shells, scripts and functions are open.
+    """
+
+    def __init__(self, state: State, answers: Sequence[Answer] = ()) -> None:
+        self.start = state
+        self.planning = state.planning
+        self.tree = state.tree.copy()
+        self.registry = state.registry
+        self.variables: Variables = process_environment(state)
+        self.directory = state.directory
+        self.edits: list[Edit] = []
+        self.notes: dict[str, None] = {}
+        self.at = 0
+        self.late = False
+        self.depth = 0
+        self.last_error = ""
+        self.hashes: dict[str, tuple[str, int]] = {}
+        self._answers = answers
+        self._asked = 0
+        self._steps = 0
+        self._output: list[str] = []
+        self._printed = 0
+
+    def state(self) -> State:
+        """The state as it is now; variables and directory of a process end with it."""
+        return msgspec.structs.replace(self.start, tree=self.tree, registry=self.registry)
+
+    def fork(self) -> Session:
+        """A copy, for what may turn out not to be done."""
+        other = Session.__new__(Session)
+        other.__dict__.update(self.__dict__)
+        other.__dict__.update(
+            tree=self.tree.copy(),
+            variables=self.variables.copy(),
+            edits=list(self.edits),
+            notes=dict(self.notes),
+            hashes=dict(self.hashes),
+            _output=list(self._output),
+        )
+        return other
+
+    def become(self, other: Session) -> None:
+        """Takes over what a fork did."""
+        self.__dict__.update(other.__dict__)
+
+    def tick(self, count: int = 1) -> None:
+        """Counts a command, an expression, a turn of a loop.
+
+        Raises:
+            CannotLower: there were too many.
+        """
+        self._steps += count
+        if self._steps > MAX_STEPS:
+            raise CannotLower(f"the step does more than {MAX_STEPS} things", "Does a loop in it end?")
+
+    def note(self, text: str) -> None:
+        """Adds a warning."""
+        if len(self.notes) < 1000:
+            self.notes.setdefault(shown(text))
+
+    def print(self, text: str) -> None:
+        """Output that nobody reads but people."""
+        if self._printed < MAX_OUTPUT:
+            self._output.append(text)
+            self._printed += len(text) + 1
+
+    @property
+    def output(self) -> str:
+        """What was printed."""
+        return "\n".join(map(shown, self._output))
+
+    def add(self, edit: Edit) -> None:
+        """Records an edit.
+
+        Raises:
+            CannotLower: there were too many.
+        """
+        if len(self.edits) >= MAX_EDITS:
+            raise CannotLower(f"the step comes to more than {MAX_EDITS} edits")
+        self.edits.append(edit)
+
+    def check_size(self, text: str) -> str:
+        """A text, unless it is too long.
+
+        Raises:
+            CannotLower: it is.
+        """
+        if len(text) > MAX_TEXT:
+            raise CannotLower(f"a text gets longer than {MAX_TEXT} characters")
+        return text
+
+    # Paths
+
+    def path(self, text: str, directory: Components | None = None) -> Components:
+        r"""A path as a process reads it: relative to its directory, with `..`, on drive C:.
+
+        Raises:
+            CannotLower: it is on another drive or the network, or a name that no file can have.
+            CommandFailed: it is empty.
+        """
+        plain = text.strip().rstrip("\0")
+        if len(plain) >= 2 and plain[0] == plain[-1] == '"':
+            plain = plain[1:-1]
+        if not plain:
+            raise CommandFailed("the path is empty")
+        plain = plain.removeprefix("\\\\?\\").replace("/", "\\")
+        here = self.directory if directory is None else directory
+        if plain[1:2] == ":":
+            if plain[0] not in "cC":
+                raise CannotLower(
+                    f"{shown(text)!r}: an image has no drive {plain[0].upper()}:", "Use a path on drive C:."
+                )
+            plain = plain[2:]
+            if plain[:1] == "\\":
+                here = ()
+        elif plain[:1] == "\\":
+            if plain[:2] == "\\\\":
+                raise CannotLower(f"{shown(text)!r} is on the network", "Copy the file into the build context.")
+            here = ()
+        parts = list(here)
+        for part in plain.split("\\"):
+            if part in ("", "."):
+                continue
+            if part == "..":
+                if parts:
+                    parts.pop()
+                continue
+            # Win32 drops dots and spaces at the end of a name.
+            part = part.rstrip(". ") or part  # noqa: PLW2901  (the name is what Win32 makes of it)
+            parts.append(part)
+        if any(has_hole(part) for part in parts):
+            return tuple(parts)
+        try:
+            return parse_path("\\" + "\\".join(parts)) if parts else ()
+        except RequestError as error:
+            if any(character in text for character in '*?<>|"'):
+                raise CommandFailed(f"{text!r} is not a path: {error}", 123) from error
+            raise CannotLower(str(error), error.hint) from error
+
+    def find(self, path: Components, *, follow: bool = True) -> Item | None:
+        """What is at a path; see `Tree.find`. While building nothing is unknown but what the base's reader left out.
+
+        Raises:
+            CannotLower: it is not known, and this is no plan.
+        """
+        if any(has_hole(part) for part in path):
+            self.late = True
+            return Item(path, Kind.UNKNOWN)
+        item = self.tree.find(path, follow=follow)
+        if item is not None and item.unknown:
+            if self.planning:
+                self.late = True
+            elif self.start.toolchain:
+                # The toolchain's image is not read: nobody ships it, and what a step makes there is known.
+                return None
+            else:
+                raise CannotLower(
+                    f"whether {path_text(path)} is there is not known without the base's files",
+                    "Let wingo read the base's layers.",
+                )
+        return item
+
+    def is_directory(self, path: Components) -> bool:
+        """Whether there is a directory, or may be one."""
+        item = self.find(path)
+        return item is not None and item.kind in (Kind.DIRECTORY, Kind.UNKNOWN)
+
+    def is_known_directory(self, path: Components) -> bool:
+        """Whether there is a directory for sure."""
+        item = self.tree.find(path)
+        return item is not None and item.is_directory
+
+    def spelt(self, path: Components) -> Components:
+        """A path as its directories are spelt; the last component's link stays."""
+        if any(has_hole(part) for part in path):
+            return path
+        return self.tree.resolve(path, follow=False)
+
+    def glob(
+        self, pattern: str, directory: Components | None = None, *, brackets: bool = True
+    ) -> tuple[list[Item], bool]:
+        r"""What a pattern names; any component may have `*` and `?` (and `[a-z]`, as in PowerShell).
+
+        Returns:
+            The items by path, and whether there may be others.
+        """
+        plain = pattern.strip().replace("/", "\\")
+        here = self.directory if directory is None else directory
+        if plain.startswith("\\\\"):
+            here, plain = self.path(plain), ""
+        if plain[1:2] == ":" or plain[:1] == "\\":
+            here = self.path(plain[:3] if plain[1:2] == ":" else "\\")
+            plain = plain[3:] if plain[1:2] == ":" else plain[1:]
+        found: list[Components] = [here]
+        late = False
+        parts = [part for part in plain.split("\\") if part not in ("", ".")]
+        for index, part in enumerate(parts):
+            next_found: list[Components] = []
+            for place in found:
+                self.tick()
+                if part == "..":
+                    next_found.append(place[:-1])
+                    continue
+                if not is_pattern(part, brackets=brackets):
+                    item = self.find((*place, part))
+                    if item is not None:
+                        next_found.append(item.path if index < len(parts) - 1 else self.spelt((*place, part)))
+                    continue
+                children, vague = self.children(place)
+                late = late or vague
+                matcher = compile_pattern(part, brackets=brackets)
+                next_found += [item.path for item in children if matcher.match(item.path[-1])]
+            found = next_found
+        items = [item for place in found if (item := self.find(place, follow=False)) is not None]
+        return items, late
+
+    def children(self, path: Components) -> tuple[list[Item], bool]:
+        """What is in a directory, and whether there may be more."""
+        place = self.tree.resolve(path)
+        children = self.tree.children(place)
+        self.tick(len(children) // 16 + 1)
+        vague = self.tree.is_vague(place) or any(has_hole(part) for part in path)
+        if vague:
+            if not self.planning and not self.start.toolchain:
+                raise CannotLower(f"what is in {path_text(path)} is not known without the base's files")
+            self.late = self.late or self.planning
+        return children, vague and self.planning
+
+    # Files
+
+    def make_directory(self, path: Components) -> None:
+        """Makes a directory and those above it.
+
+        Raises:
+            CommandFailed: one of them is a file.
+        """
+        try:
+            made = self.tree.make_directories(path)
+        except CannotLower as error:
+            raise CommandFailed(error.reason) from error
+        if made:
+            self.add(MakeDirectory(path_text(made[-1])))
+
+    def write(
+        self, path: Components, data: bytes | Content | None, *, origin: str = "RUN", quiet: bool = False
+    ) -> None:
+        """Writes a file; who may do what with one that is replaced stays.
+
+        Args:
+            path: where.
+            data: None: it is known only while building.
+            origin: for messages.
+            quiet: it is part of an edit that was recorded already.
+
+        Raises:
+            CommandFailed: its directory is not there, or the path is a directory.
+        """
+        place, item = self.target(path)
+        content = content_of(data, origin) if isinstance(data, bytes) else data
+        access, bits = (item.access, item.bits) if item is not None and item.is_file else ("", 0)
+        self.tree.put(Item(place, Kind.FILE, content, access, bits))
+        if quiet:
+            return
+        text = ""
+        if isinstance(data, bytes) and len(data) <= _SHORT:
+            text = _readable(data)
+        digest = content.digest if content is not None else ""
+        self.add(WriteFile(path_text(place), content.size if content is not None else None, digest, text))
+
+    def target(self, path: Components) -> tuple[Components, Item | None]:
+        """Where a file may be written, links followed, and what is there.
+
+        Raises:
+            CommandFailed: its directory is not there, or the path is a directory.
+        """
+        if not path:
+            raise CommandFailed("C:\\ is a directory", 5)
+        place = self.tree.resolve(path) if not any(has_hole(part) for part in path) else path
+        item = self.find(place)
+        if item is not None and item.is_directory:
+            raise CommandFailed(f"{item.text} is a directory: access is denied", 5)
+        above = self.find(place[:-1])
+        if above is None or not (above.is_directory or above.unknown):
+            raise CommandFailed(f"there is no directory {path_text(place[:-1])}", 3)
+        if above.unknown and not any(has_hole(part) for part in place):
+            self.tree.make_directories(place[:-1])
+        self.check_allowed(place)
+        return place, item
+
+    def check_allowed(self, path: Components) -> None:
+        """Notes where an account without rights is not allowed to write."""
+        if self.start.is_administrator or not path:
+            return
+        top = upcase(path[0])
+        if len(path) == 1 or top in ("WINDOWS", "PROGRAM FILES", "PROGRAM FILES (X86)"):
+            self.note(
+                f"{self.start.account} may not write {path_text(path)}: on Windows this step would be denied; "
+                f"write USER ContainerAdministrator above it"
+            )
+
+    def read(self, path: Components, limit: int = MAX_TEXT) -> bytes | None:
+        """A file's bytes; None when they are known only while building.
+
+        Raises:
+            CommandFailed: there is no such file.
+            CannotLower: it has more bytes than the limit, or cannot be known.
+        """
+        item = self.find(path)
+        if item is None:
+            raise CommandFailed(f"there is no file {path_text(path)}", 2)
+        if item.is_directory:
+            raise CommandFailed(f"{item.text} is a directory: access is denied", 5)
+        if item.content is None:
+            if not self.planning:
+                raise CannotLower(f"what is in {path_text(path)} is not known")
+            self.late = True
+            return None
+        return read_content(item.content, limit)
+
+    def read_item(self, path: Components) -> Item:
+        """The file at a path.
+
+        Raises:
+            CommandFailed: there is none.
+        """
+        item = self.find(path)
+        if item is None:
+            raise CommandFailed(f"there is no file {path_text(path)}", 2)
+        if item.is_directory:
+            raise CommandFailed(f"{item.text} is a directory", 5)
+        return item
+
+    def copy_file(self, source: Item, target: Components, *, quiet: bool = False) -> None:
+        """Copies one file; it takes after the directory that it comes into.
+
+        Raises:
+            CommandFailed: it cannot be written there, or onto itself.
+        """
+        if not source.is_file and not source.unknown:
+            raise CommandFailed(f"{source.text} is no file", 5)
+        place, item = self.target(target)
+        if item is not None and item.path == source.path and not source.unknown:
+            raise CommandFailed(f"{source.text} cannot be copied onto itself")
+        access = item.access if item is not None and item.is_file else ""
+        self.tree.put(Item(place, Kind.FILE, source.content, access, source.bits, at=source.at))
+        if not quiet:
+            self.add(CopyPath(source.text, path_text(place)))
+
+    def copy_tree(self, source: Item, target: Components) -> None:
+        """Copies what is in a directory into another, which is made; files there are replaced.
+
+        Raises:
+            CommandFailed: something of it cannot be written there.
+        """
+        place = self.tree.resolve(target)
+        self.add(CopyPath(source.text, path_text(place)))
+        try:
+            self.tree.make_directories(place)
+        except CannotLower as error:
+            raise CommandFailed(error.reason) from error
+        if self.vague_below(source):
+            self.tree.vague.add(tuple(map(upcase, place)))
+        for item in list(self.tree.below(source.path)):
+            self.tick()
+            inside = (*place, *item.path[len(source.path) :])
+            if item.is_directory:
+                try:
+                    self.tree.make_directories(inside)
+                except CannotLower as error:
+                    raise CommandFailed(error.reason) from error
+            elif item.kind is Kind.LINK:
+                self.tree.put(msgspec.structs.replace(item, path=inside, in_base=False))
+            else:
+                self.copy_file(item, inside, quiet=True)
+
+    def vague_below(self, item: Item) -> bool:
+        """Whether there may be more in what is at a path than is known; notes that a plan assumes it."""
+        if item.unknown:
+            return True
+        if not item.is_directory:
+            return False
+        vague = self.tree.is_vague(item.path) or any(
+            other[: len(item.path)] == tuple(map(upcase, item.path)) for other in self.tree.vague
+        )
+        if vague and not self.planning and not self.start.toolchain:
+            raise CannotLower(f"what is in {item.text} is not known without the base's files")
+        self.late = self.late or vague
+        return vague and self.planning
+
+    def move(self, source: Item, target: Components) -> None:
+        """Moves or renames; everything below moves with it and keeps its access.
+
+        Raises:
+            CommandFailed: the target is there, or is below the source.
+        """
+        place = self.spelt(target)
+        if place[: len(source.path)] == source.path and place != source.path:
+            raise CommandFailed(f"{source.text} cannot be moved into itself")
+        above = self.find(place[:-1])
+        if not place or above is None or not (above.is_directory or above.unknown):
+            raise CommandFailed(f"there is no directory {path_text(place[:-1])}", 3)
+        if above.unknown and not any(has_hole(part) for part in place):
+            self.tree.make_directories(place[:-1])
+        self.check_allowed(place)
+        vague = self.vague_below(source)
+        moved = [(source.path, msgspec.structs.replace(source, in_base=False))]
+        if source.is_directory:
+            moved += [
+                (item.path, msgspec.structs.replace(item, in_base=False)) for item in self.tree.below(source.path)
+            ]
+        if not source.unknown:
+            self.tree.remove(source.path)
+        elif not any(has_hole(part) for part in source.path):
+            self.tree.changes[tuple(map(upcase, source.path))] = None
+        for path, item in moved:
+            self.tick()
+            self.tree.put(msgspec.structs.replace(item, path=(*place, *path[len(source.path) :])))
+        if vague:
+            self.tree.vague.add(tuple(map(upcase, place)))
+        self.add(MovePath(source.text, path_text(place)))
+
+    def remove(self, item: Item) -> None:
+        """Removes what is at a path; of a link, the link."""
+        path = item.path
+        if not path:
+            raise CommandFailed("C:\\ cannot be removed", 5)
+        self.check_allowed(path)
+        self.tree.remove(path)
+        self.add(RemovePath(path_text(path)))
+
+    def link(self, path: Components, target: str, kind: str, *, directory: bool) -> None:
+        r"""Makes a link.
+
+        Args:
+            path: where.
+            target: a symbolic link's text as it is written; else a path.
+            kind: "symbolic", "junction" or "hard".
+            directory: it leads to a directory.
+
+        Raises:
+            CommandFailed: something is there, or a hard link's file is not.
+        """
+        place = self.spelt(path)
+        there = self.find(place, follow=False)
+        if there is not None and not there.unknown:
+            raise CommandFailed(f"{path_text(place)} is there already", 183)
+        above = self.find(place[:-1])
+        if above is None or not (above.is_directory or above.unknown):
+            raise CommandFailed(f"there is no directory {path_text(place[:-1])}", 3)
+        if above.unknown and not any(has_hole(part) for part in place):
+            self.tree.make_directories(place[:-1])
+        self.check_allowed(place)
+        if kind == "hard":
+            leads_to = self.path(target)
+            item = self.find(leads_to)
+            if item is None or item.is_directory:
+                raise CommandFailed(f"there is no file {path_text(leads_to)}", 2)
+            text = path_text(self.tree.resolve(leads_to))
+            self.tree.put(Item(place, Kind.FILE, item.content, target=text, link="hard"))
+        else:
+            text = target if kind == "symbolic" else path_text(self.path(target))
+            is_directory = directory or kind == "junction"
+            self.tree.put(Item(place, Kind.LINK, target=text, link=kind, directory_link=is_directory))
+        self.add(MakeLink(path_text(place), text, kind, directory))
+
+    # Registry and variables
+
+    def change_registry(self, *changes: HiveEdit, quiet: bool = False) -> None:
+        """Changes keys and values.
+
+        Raises:
+            CommandFailed: the account may not, or a change cannot be.
+        """
+        for change in changes:
+            if not self.start.is_administrator and not upcase(change.path).startswith(("HKCU", "HKEY_CURRENT_USER")):
+                raise CommandFailed(f"{self.start.account} may not change {change.path}: access is denied", 5)
+        try:
+            self.registry = self.registry.with_changes(changes)
+        except RequestError as error:
+            raise CommandFailed(str(error)) from error
+        if not quiet:
+            for change in changes:
+                self.add(ChangeRegistry(change))
+
+    def set_variable(self, name: str, value: str | None, *, machine: bool, expand: bool = False) -> None:
+        """Sets a variable of the machine or the account in the registry; the process's own stays as it is.
+
+        Raises:
+            CommandFailed: the account may not.
+        """
+        path = ENVIRONMENT if machine else USER_ENVIRONMENT
+        if not name or "=" in name or "\0" in name + (value or ""):
+            raise CommandFailed(f"{shown(name)!r} cannot be the name of a variable", 87)
+        if value is None:
+            self.change_registry(DeleteValue(path, name), quiet=True)
+        else:
+            self.change_registry(SetValue(path, name, EXPAND_SZ if expand else SZ, encode_text(value)), quiet=True)
+        self.add(SetVariable(name, value, "machine" if machine else "user", expand))
+        if not machine:
+            self.note(
+                f"{name} is set for {self.start.account} alone, in the hive of its profile; "
+                "for every account: setx /M or ENV"
+            )
+
+    # What others do
+
+    def perform(self, operation: Operation) -> Answer | None:
+        """Records an operation and takes its answer; None in a plan.
+
+        Raises:
+            Waiting: there is no answer yet.
+        """
+        self.add(operation)
+        index = self._asked
+        self._asked += 1
+        if index < len(self._answers):
+            return self._answers[index]
+        if not self.planning:
+            self.edits.pop()
+            raise Waiting(operation)
+        self.late = True
+        return None
+
+    def download(self, url: str, target: Components, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Fetches a file.
+
+        Raises:
+            CommandFailed: the server said no, or the file cannot be written.
+            CannotLower: the address is not one of a server.
+        """
+        if not has_hole(url) and not upcase(url).startswith(("HTTP://", "HTTPS://", "FTP://")):
+            raise CannotLower(f"{shown(url)[:200]!r} is no address that can be downloaded from")
+        place, _ = self.target(target)
+        answer = self.perform(Download(url, path_text(place), headers=headers))
+        content = None
+        if answer is not None:
+            if answer.status or not answer.files:
+                raise CommandFailed(
+                    f"{url} could not be downloaded: {answer.output or 'no answer'}", answer.status or 1
+                )
+            content = answer.files[0].content
+        self.write(place, content, quiet=True)
+
+    def place_files(self, files: Iterable[UnpackedFile]) -> None:
+        """Puts in place what a program left below `C:`."""
+        for file in files:
+            self.tick()
+            path = self.path(file.path)
+            if file.kind == "removed":
+                if self.find(path, follow=False) is not None:
+                    self.tree.remove(path)
+            elif file.kind == "directory":
+                self.tree.make_directories(path)
+            elif file.kind == "link":
+                self.tree.make_directories(path[:-1])
+                self.tree.put(Item(self.spelt(path), Kind.LINK, target=file.target, link="symbolic"))
+            else:
+                self.tree.make_directories(path[:-1])
+                self.write(path, file.content, quiet=True)
+
+    def expect(self, hash_text: str, wanted: str) -> None:
+        """Records that the step checks a download's digest, when a plan compares the one with the other."""
+        found = self.hashes.get(upcase(hash_text))
+        if found is None:
+            return
+        algorithm, index = found
+        edit = self.edits[index] if index < len(self.edits) else None
+        if isinstance(edit, Download):
+            self.edits[index] = msgspec.structs.replace(edit, expected=f"{algorithm.lower()}:{wanted.lower()}")
+
+    def last_download_to(self, path: Components) -> int:
+        """The place among the edits of the download that a file comes from; -1: none."""
+        text = upcase(path_text(path))
+        for index in range(len(self.edits) - 1, -1, -1):
+            edit = self.edits[index]
+            if isinstance(edit, Download) and upcase(edit.target) == text:
+                return index
+        return -1
+
+
+def content_of(data: bytes, origin: str) -> Content:
+    """Bytes as a file's content."""
+    return Content(len(data), partial(io.BytesIO, data), origin, "sha256:" + hashlib.sha256(data).hexdigest())
+
+
+def read_content(content: Content, limit: int) -> bytes:
+    """A content's bytes.
+
+    Raises:
+        CannotLower: there are more than the limit.
+    """
+    if content.size > limit:
+        raise CannotLower(f"{content.origin} has {content.size} bytes; the step may look into files of {limit}")
+    with content.open() as stream:
+        return stream.read(limit + 1)
+
+
+def hash_of(content: Content, algorithm: str) -> str:
+    """A content's digest in lower-case hexadecimal."""
+    if algorithm == "sha256" and content.digest.startswith("sha256:"):
+        return content.digest[7:]
+    hasher = hashlib.new(algorithm, usedforsecurity=False)
+    with content.open() as stream:
+        while block := stream.read(1 << 20):
+            hasher.update(block)
+    return hasher.hexdigest()
+
+
+def is_pattern(text: str, *, brackets: bool = True) -> bool:
+    """Whether a name has wildcards."""
+    return any(character in text for character in ("*?[" if brackets else "*?"))
+
+
+class Pattern:
+    """A compiled wildcard pattern, without case."""
+
+    def __init__(self, text: str, *, brackets: bool) -> None:
+        import re
+
+        parts = []
+        index = 0
+        while index < len(text):
+            character = text[index]
+            if character == "`" and brackets and index + 1 < len(text):
+                parts.append(re.escape(text[index + 1]))
+                index += 1
+            elif character == "*":
+                if not parts or parts[-1] != ".*":
+                    parts.append(".*")
+            elif character == "?":
+                parts.append(".")
+            elif character == "[" and brackets and (end := text.find("]", index + 2)) > 0:
+                inside = text[index + 1 : end].replace("\\", "\\\\").replace("^", "\\^").replace("[", "\\[")
+                parts.append(f"[{inside}]")
+                index = end
+            else:
+                parts.append(re.escape(character))
+            index += 1
+        try:
+            self._regex = re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
+        except re.error as error:
+            raise CommandFailed(f"the wildcard pattern {text!r} is not valid") from error
+
+    def match(self, name: str) -> bool:
+        """Whether a whole name matches."""
+        return self._regex.fullmatch(name) is not None
+
+
+def compile_pattern(text: str, *, brackets: bool = True) -> Pattern:
+    """A wildcard pattern; in cmd (no brackets) `*.*` is everything."""
+    if not brackets and text == "*.*":
+        text = "*"
+    return Pattern(text, brackets=brackets)
+
+
+def _readable(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    return text if all(character.isprintable() or character in "\r\n\t" for character in text) else ""
