@@ -26,6 +26,7 @@ COMMANDS = {
     "copy": "copy an image from one place to another",
     "rebase": "put an image onto a newer base without building it again",
     "hive": "read, change, compare and check Windows registry hives",
+    "optimize": "disable what Windows images start without need, safely and with a way back",
     "base": "list, fetch and show the base images in the cache",
     "login": "store the credentials of a registry",
     "logout": "remove the credentials of a registry",

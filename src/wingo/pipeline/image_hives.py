@@ -76,6 +76,11 @@ class ImageHives(msgspec.Struct, frozen=True):
             views[hive] = merge(base.root, *uppers)
         return Registry(views)
 
+    def without(self, number: int) -> ImageHives:
+        """The same hives, but for those of one layer."""
+        uppers = {hive: tuple(item for item in items if item[0] != number) for hive, items in self.uppers.items()}
+        return msgspec.structs.replace(self, uppers=uppers)
+
     def raise_problem(self, wanted: Collection[str]) -> None:
         """Says why a hive that somebody needs cannot be read.
 

@@ -43,6 +43,7 @@ from wingo.windows.registry_policy import Objection, objections
 from wingo.windows.services import (
     SERVICES,
     ServiceChange,
+    Services,
     Start,
     change_service,
     delete_service,
@@ -237,9 +238,7 @@ def plan_profiles(profiles: Sequence[Profile], registry: Registry, more: Sequenc
 
 
 def _service_steps(profile: Profile, registry: Registry) -> Iterator[Step]:
-    if SYSTEM not in registry.hives:
-        return
-    services = read_services(registry)
+    services = read_services(registry) if SYSTEM in registry.hives else Services(())
     for rule in profile.services:
         known = services.find(rule.name)
         name = known.name if known is not None else rule.name
@@ -269,7 +268,7 @@ def _value_steps(profile: Profile, registry: Registry) -> Iterator[Step]:
             yield replace(step, skipped=f"this image has no {HIVES[hive]}")
             continue
         path = registry.full_path(rule.key)
-        service = _service_above(registry, path)
+        service = _service_above(registry, path) if hive == SYSTEM else ""
         if service and registry.find(f"{SERVICES}\\{service}") is None:
             yield replace(step, skipped=f"this image has no service {service}")
             continue
