@@ -84,7 +84,7 @@ class FunctionTable(msgspec.Struct, frozen=True):
         for name in self.inlined:
             found.setdefault(package_of(name), PackageCode(0, 0))
         # What is escaped stands once for each package here, not once for each function.
-        return {_unescaped(package) if "%" in package else package: found[package] for package in sorted(found)}
+        return {unescaped(package) if "%" in package else package: found[package] for package in sorted(found)}
 
     def all_names(self) -> Iterator[str]:
         """Names of functions with code, then of inlined ones."""
@@ -298,7 +298,8 @@ class _Table:
         return text if names == values[0] + self.words[3] and values[20] == text + first else None
 
 
-def _unescaped(package: str) -> str:
+def unescaped(package: str) -> str:
+    """A package's import path as it is written in sources."""
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), package)
 
 

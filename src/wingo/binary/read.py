@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+import msgspec
+
 from wingo.binary.buildinfo import BuildInfo, read_build_info
 from wingo.binary.data import Buffer, Data
 from wingo.binary.elf import read_elf
 from wingo.binary.facts import Binary
+from wingo.binary.functions import FunctionTable, read_functions
+from wingo.binary.lazy import LazyLibrary, lazy_libraries
 from wingo.binary.macho import is_fat, read_fat, read_macho
 from wingo.binary.pe import read_pe
 from wingo.binary.program import Program
@@ -57,6 +61,39 @@ def read_binary(source: Buffer | BinaryIO) -> Binary | None:
     """
     program = open_program(source)
     return program.facts if program else None
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """Everything that can be said of a program.
+
+    Attributes:
+        binary: from its headers.
+        go: its build information; None when it is no Go program.
+        functions: of a Go program; None when it has no table.
+        libraries: of a PE, that it loads while it runs, so far as that can be seen.
+    """
+
+    binary: Binary
+    go: BuildInfo | None
+    functions: FunctionTable | None
+    libraries: tuple[LazyLibrary, ...]
+
+
+def examine(source: Buffer | BinaryIO) -> Examined | None:
+    """Everything that can be said of a program: some tenths of a second for 60 MB, where `read_binary` takes none.
+
+    Returns:
+        None when it is of no format that we know.
+
+    Raises:
+        Malformed: it starts as a program and is none, or what a Go program carries is damaged.
+        HostError: the file cannot be read.
+    """
+    program = open_program(source)
+    if program is None:
+        return None
+    functions = read_functions(program)
+    return Examined(program.facts, read_build_info(program), functions, lazy_libraries(program, functions))
 
 
 def build_info(source: Buffer | BinaryIO) -> BuildInfo | None:

@@ -91,19 +91,20 @@ def make_pe(
     manifest: bytes = b"",
     data: bytes = b"",
     rdata: bytes = b"",
+    code: bytes = b"\xc3",
     debug: bytes = b"",
     signature: bytes = b"",
     library: bool = False,
 ) -> bytes:
-    """A PE; what is in `data` is at `PE_BASE + 0x3000`, `rdata` at `PE_BASE + 0x5000`."""
+    """A PE; `code` is at `PE_BASE + 0x1000`, what is in `data` is at `PE_BASE + 0x3000`, `rdata` at `PE_BASE + 0x5000`."""
     wide = arch != "386"
-    sections: list[tuple[bytes, int, bytes, int]] = [(b".text", 0x1000, b"\xc3" * 16, 0x6000_0020)]
+    sections: list[tuple[bytes, int, bytes, int]] = [(b".text", 0x1000, code, 0x6000_0020)]
     tables, directories = _pe_imports(imports or {}, delay_imports or {}, 0x8000, wide=wide)
     sections.append((b".data", 0x3000, data or b"\0" * 16, 0xC000_0040))
     if rdata:
         sections.append((b".rdata", 0x5000, rdata, 0x4000_0040))
     sections.append((b".idata", 0x8000, tables or b"\0", 0x4000_0040))
-    if len(data) > 0x2000 or len(rdata) > 0x3000 or len(tables) > 0x8000:
+    if len(code) > 0x2000 or len(data) > 0x2000 or len(rdata) > 0x3000 or len(tables) > 0x8000:
         raise ValueError("too much for a small program")
     if manifest:
         leaf = pack("<IIII", 0x10000 + 0x58, len(manifest), 0, 0)
