@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from wingo.golang.fingerprint import Binary
     from wingo.host import Host
     from wingo.pipeline.build import BuildPlan
+    from wingo.pipeline.build_registry import RegistryLayer
+    from wingo.pipeline.optimizing import Wanted
     from wingo.pipeline.places import Places, Readable
     from wingo.pipeline.request import BuildRequest
 
@@ -97,6 +99,8 @@ class _Making:
         self.notes: dict[str, None] = {}
         self.timings: dict[str, float] = {}
         self.copies = copy_requests(plan.request)
+        self.registry = self._registry_wanted()
+        self.registry_layers: dict[Digest, RegistryLayer] = {}
 
     def run(self, key: str, beginning: Beginning) -> BuildReport:
         # Nobody wants to wait for a compiler to be told of a misspelt base.
@@ -126,6 +130,15 @@ class _Making:
         started = time.monotonic()
         yield
         self.timings[step] = round(time.monotonic() - started, 3)
+
+    def _registry_wanted(self) -> Wanted | None:
+        if not self.request.changes_registry:
+            return None
+        from wingo.pipeline.build_registry import registry_wanted
+
+        if not any(platform.os == "windows" for platform in self.plan.platforms):
+            self.notes["the settings of the registry and of services are for Windows, which is not built for"] = None
+        return registry_wanted(self.request)
 
     # Bases
 
@@ -222,9 +235,23 @@ class _Making:
     def _layers(self, part: _Part, base: Base) -> list[AddedLayer]:
         epoch = self.request.epoch
         application = added_layer(part.layer, "wingo build", part.binary.import_path, epoch)
-        if base.image is not None or base.platform.os != "linux":
-            return [application]
-        return [self._system_layer(epoch), application]
+        if base.platform.os == "windows":
+            return [*self._registry_layer(base), application]
+        return [application] if base.image is not None else [self._system_layer(epoch), application]
+
+    def _registry_layer(self, base: Base) -> list[AddedLayer]:
+        """What changes the base's registry; it lies directly on the base, below the application that all bases share."""
+        if self.registry is None:
+            return []
+        from wingo.pipeline.build_registry import plan_for_base
+
+        key = base.image.digest if base.image is not None else Digest("")
+        if key not in self.registry_layers:
+            made = plan_for_base(base.image, self.registry, self.places, epoch=self.request.epoch)
+            self.registry_layers[key] = made
+            self.notes.update(dict.fromkeys(made.notes))
+        added = self.registry_layers[key].added
+        return [added] if added is not None else []
 
     def _system_layer(self, epoch: int) -> AddedLayer:
         from wingo.linux.system_files import plan_system_layer
@@ -255,7 +282,7 @@ class _Making:
         directories = [part.binary.directory for part in parts if part.binary.directory]
         data = [request for directory in directories for request in data_requests(directory)]
         candidates = [os.path.join(directory, name) for directory in directories for name in DATA_FOLDERS]
-        seen = observed(watch_of([*data, *self.copies], candidates), beginning)
+        seen = observed(watch_of([*data, *self.copies], candidates, self.request.reg_files), beginning)
         tops = {str(base.choice.place): base.top for base in bases if base.choice.place is not None}
         if seen is None:
             return

@@ -84,23 +84,24 @@ def content_unchanged(memo: Memo) -> bool:
     return not compare(record, Glance()).reason
 
 
-def watch_of(requests: Sequence[CopyRequest], candidates: Sequence[str]) -> Watch:
+def watch_of(requests: Sequence[CopyRequest], candidates: Sequence[str], files: Sequence[str] = ()) -> Watch:
     """What to look at to see whether copied content changed.
 
     Args:
         requests: what is copied.
         candidates: directories that would be copied if they were there (`wingodata/`).
+        files: others that decide what is built.
     """
-    files: dict[str, Role] = {}
+    watched: dict[str, Role] = dict.fromkeys(files, Role.DATA)
     directories: dict[str, Kind] = dict.fromkeys(candidates, Kind.ALL)
     for request in requests:
         if not os.path.isdir(request.source):
-            files[request.source] = Role.DATA
+            watched[request.source] = Role.DATA
             continue
         for folder, _, names in os.walk(request.source):
             directories[folder] = Kind.ALL
-            files.update({os.path.join(folder, name): Role.DATA for name in names})
-    return Watch(tuple(files.items()), tuple(directories.items()))
+            watched.update({os.path.join(folder, name): Role.DATA for name in names})
+    return Watch(tuple(watched.items()), tuple(directories.items()))
 
 
 class Beginning(msgspec.Struct, frozen=True):

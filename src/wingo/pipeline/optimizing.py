@@ -231,7 +231,7 @@ def apply_to(
 
     def change(image: Image) -> ChangedImage:
         hives = read_image_hives(image, places)
-        plan = _safe_plan(wanted, _readable(hives, places), str(image.platform))
+        plan = safe_plan(wanted, _readable(hives, places), str(image.platform))
         steps[image.digest] = plan.steps
         return change_image(image, plan.edits, places, created_by="wingo optimize", epoch=epoch, hives=hives)
 
@@ -261,7 +261,7 @@ def rewrite_hives(source: Place, platform: str, wanted: Wanted, places: Places) 
         raise RequestError(f"{source} has {len(images)} Windows images", hint=f"Add --platform with one of {listed}.")
     hives = read_image_hives(images[0], places)
     registry = _readable(hives, places)
-    plan = _safe_plan(wanted, registry, str(images[0].platform))
+    plan = safe_plan(wanted, registry, str(images[0].platform))
     below = hives.registry(registry_position(hives))
     after = edited(below, plan.edits)
     return {hive: write_hive(after.hives[hive], name=hives.bases[hive].base.name) for hive in changes(below, after)}
@@ -372,7 +372,12 @@ def _readable(hives: ImageHives, places: Places) -> Registry:
     return hives.registry()
 
 
-def _safe_plan(wanted: Wanted, registry: Registry, platform: str) -> Plan:
+def safe_plan(wanted: Wanted, registry: Registry, platform: str) -> Plan:
+    """A plan that nothing speaks against.
+
+    Raises:
+        RequestError: something does; the message lists it, with the chains of services.
+    """
     plan = wanted.plan(registry)
     if plan.objections:
         listed = "\n".join(f"  {objection}" for objection in plan.objections[:20])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,17 @@ class BuildRequest(msgspec.Struct, frozen=True):
     settings: Settings
     directory: str
     epoch: int
+
+    @property
+    def reg_files(self) -> tuple[str, ...]:
+        """The .reg files, absolute."""
+        return tuple(os.path.normpath(os.path.join(self.directory, path)) for path in self.settings.reg)
+
+    @property
+    def changes_registry(self) -> bool:
+        """Whether a Windows base is to get another registry."""
+        settings = self.settings
+        return bool(settings.registry or settings.services or settings.reg or settings.disable_service)
 
     def names_of(self, program: str) -> tuple[Reference, ...]:
         """The names of one program's image, `{name}` filled in."""

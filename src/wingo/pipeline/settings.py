@@ -106,6 +106,22 @@ SETTINGS = (
     Setting("data-dir", Kind.LINES, "a directory that the program may write", _CONTENT, "PATH"),
     Setting("files", Kind.MAP, "DST = SRC, files and directories to add", _CONTENT, flag=False),
     Setting("permissions", Kind.MAP, "PATH = SDDL, security descriptors on Windows", _CONTENT, flag=False),
+    Setting(
+        "services",
+        Kind.MAP,
+        "NAME = START, when a Windows service starts: disabled, manual, auto, delayed-auto",
+        _CONTENT,
+        flag=False,
+    ),
+    Setting("disable-service", Kind.WORDS, "disable a service of the Windows base", _CONTENT, "NAME,…"),
+    Setting(
+        "registry",
+        Kind.TABLE,
+        "values of the Windows registry, by key: TYPE:DATA, a number, or delete",
+        _CONTENT,
+        flag=False,
+    ),
+    Setting("reg", Kind.LINES, "make the changes of a .reg file in the Windows registry", _CONTENT, "FILE.reg"),
     Setting("no-check", Kind.SWITCH, "ship without looking for what would fail (wingo check)", _CHECK),
     Setting(
         "check", Kind.TABLE, "rules to ignore, severities, waivers; see docs/reference/checks.md", _CHECK, flag=False
@@ -131,7 +147,7 @@ SETTINGS = (
 """Every setting, in the order of the help."""
 
 _MAX_DIGITS = 9
-_NEVER_EMPTY = ("data-dir", "copy", "output")
+_NEVER_EMPTY = ("data-dir", "copy", "output", "reg", "disable-service")
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -164,6 +180,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_kebab):
     data_dir: tuple[str, ...] = ()
     files: dict[str, str] = {}
     permissions: dict[str, str] = {}
+    services: dict[str, str] = {}
+    disable_service: tuple[str, ...] = ()
+    registry: dict[str, object] = {}
+    reg: tuple[str, ...] = ()
     no_check: bool = False
     check: dict[str, object] = {}
     name: tuple[str, ...] = ()
@@ -209,8 +229,9 @@ def anchored(values: Layer, folder: str) -> Layer:
     for name in ("ca-file", "metadata-file"):
         if isinstance(value := values.get(name), str) and value:
             changed[name] = path(value)
-    if isinstance(items := values.get("copy"), list):
-        changed["copy"] = [path(item) for item in items]
+    for name in ("copy", "reg"):
+        if isinstance(items := values.get(name), list):
+            changed[name] = [path(item) for item in items]
     if isinstance(items := values.get("output"), list):
         changed["output"] = [_anchored_place(item, path) for item in items]
     if isinstance(table := values.get("files"), dict):

@@ -167,6 +167,16 @@ def parse_profile(text: str, origin: str) -> Profile:
             f"{origin} is no profile: {str(error)[:300]}",
             hint="Each [[service]] and [[value]] has a name, a reason and a source.",
         ) from error
+    check_profile(profile, origin)
+    return profile
+
+
+def check_profile(profile: Profile, origin: str) -> None:
+    """Refuses start types, paths and data that are none.
+
+    Raises:
+        RequestError: one is.
+    """
     for service in profile.services:
         if service.start != DELETE:
             parse_start(service.start)
@@ -178,7 +188,6 @@ def parse_profile(text: str, origin: str) -> Profile:
             )
         if value.data != DELETE:
             parse_data(value.data)
-    return profile
 
 
 def with_extended(profiles: Sequence[Profile], find: Callable[[str], Profile]) -> tuple[Profile, ...]:
