@@ -61,6 +61,24 @@ class Console:
         except OSError as error:
             raise HostError(f"cannot write the result to standard output: {error.strerror}") from error
 
+    def result_bytes(self, data: bytes) -> None:
+        """Prints a piece of a result that is no text; on a terminal, what would steer it is replaced.
+
+        Raises:
+            HostError, BrokenPipeError: as `result`.
+        """
+        binary = getattr(self._out, "buffer", None)
+        try:
+            if binary is None or self._out.isatty():
+                self._out.write(printable(data.decode("utf-8", "replace").replace("\r\n", "\n")))
+            else:
+                self._out.flush()
+                binary.write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise HostError(f"cannot write the result to standard output: {error.strerror}") from error
+
     def say(self, text: str) -> None:
         """Tells what happens."""
         if not self.quiet:

@@ -101,7 +101,7 @@ def read_platform(source: Place, platform: str, places: Places) -> Image | Index
 
 
 def completed(artifact: Image | Index, places: Places) -> Image | Index:
-    """The same artifact; what `--thin` left out of it is opened where its images say that their bases are."""
+    """The same artifact of a local place; what `--thin` left out is opened where its images say that their bases are."""
     if isinstance(artifact, Index):
         children = tuple(completed(child, places) for child in artifact.children)
         return msgspec.structs.replace(artifact, children=children)
