@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "build": "compile Go programs and make images of them",
     "check": "find what would fail: the layers, the config, the start, the hosts",
+    "plan": "say what a build of a Dockerfile would do, step by step",
     "push": "send an image from a local place to a registry",
     "pull": "fetch an image from a registry to a local place",
     "copy": "copy an image from one place to another",

@@ -1,0 +1,73 @@
+"""Which images are Go toolchains, and which Go they ask for.
+
+An image called `golang` is not pulled for a stage that only compiles: the local toolchain does it, as the version that
+the tag names. What such an image says of itself is known from docker-library/golang's Dockerfiles.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from wingo.oci.reference import Reference
+
+_TAG = re.compile(r"(?:go)?(1(?:\.[0-9]+){0,2})(?:(rc|beta)([0-9]+))?(?:\Z|[-_])")
+_LAST_PATCH = {
+    13: 15, 14: 15, 15: 15, 16: 15, 17: 13, 18: 10, 19: 13, 20: 14, 21: 13, 22: 12, 23: 12, 24: 13,
+}  # fmt: skip
+"""The last release of each Go that gets no more of them (go.dev/doc/devel/release)."""
+_FIRST_WITH_ZERO = 21
+"""The first Go whose first release has a ".0"."""
+
+
+class ToolchainImage(msgspec.Struct, frozen=True):
+    """A `golang` image as a wish for a toolchain.
+
+    Attributes:
+        version: as in the tag: "1.21", "1.21.3", "1.22rc1"; "" for whichever is newest.
+        windows: "nanoserver" or "windowsservercore"; "" for a Linux image or one that is both.
+        alpine: its C library is musl.
+    """
+
+    version: str = ""
+    windows: str = ""
+    alpine: bool = False
+
+    def toolchain(self, local: str) -> str:
+        """What GOTOOLCHAIN is set to: "local", or the name of a release that the go command fetches.
+
+        Args:
+            local: the version of the local toolchain, "go1.26.8".
+        """
+        if not self.version or self.version == "1":
+            return "local"
+        have = local.removeprefix("go").split(" ")[0]
+        if have == self.version or (self.version.count(".") == 1 and have.startswith(f"{self.version}.")):
+            return "local"
+        return f"go{self.full_version}"
+
+    @property
+    def full_version(self) -> str:
+        """The version with its patch, as far as that is known for ever."""
+        if self.version.count(".") != 1 or not self.version.replace(".", "").isdigit():
+            return self.version
+        minor = int(self.version.split(".")[1])
+        if minor in _LAST_PATCH:
+            return f"{self.version}.{_LAST_PATCH[minor]}"
+        return f"{self.version}.0" if minor >= _FIRST_WITH_ZERO else self.version
+
+
+def toolchain_image(reference: Reference) -> ToolchainImage | None:
+    """The toolchain that an image stands for; None when it is none: its repository's last part is not "golang"."""
+    if reference.repository.rpartition("/")[2] != "golang":
+        return None
+    tag = reference.tag.lower()
+    matched = _TAG.match(tag)
+    version = "" if matched is None else matched[1] + (f"{matched[2]}{matched[3]}" if matched[2] else "")
+    windows = ""
+    if "nanoserver" in tag:
+        windows = "nanoserver"
+    elif "windowsservercore" in tag or "servercore" in tag or re.search(r"ltsc20[0-9]{2}|\b1809\b|windows", tag):
+        windows = "windowsservercore"
+    return ToolchainImage(version, windows, alpine="alpine" in tag)

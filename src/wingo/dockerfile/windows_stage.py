@@ -1,0 +1,125 @@
+"""A Windows stage while it is planned: its RUN steps lowered over what is known of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from wingo.archive.entry import Content
+from wingo.dockerfile.bases import BaseFacts
+from wingo.dockerfile.lowering import Impossible, Item, Kind, Lowered, NoBase, State, Tree, UnreadBase, lower
+from wingo.dockerfile.lowering.edits import describe
+from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.plan import LoweredStep
+from wingo.dockerfile.steps import CopyFiles, RunLowered
+from wingo.windows.paths import Components, fold, parse_path
+
+Brings = Callable[[CopyFiles], Sequence[tuple[str, Content | None]] | None]
+r"""What a COPY brings: paths as `C:\…` with their content, None for a directory; None: nobody knows yet."""
+
+
+def begin_stage(facts: BaseFacts, brings: Brings | None = None, *, has_base: bool = True) -> PlannedWindowsStage:
+    """A Windows stage as its base leaves it.
+
+    Args:
+        facts: of the base.
+        brings: tells what COPY brings from the build context.
+        has_base: False for `FROM scratch`.
+    """
+    state = State(
+        tree=Tree(UnreadBase() if has_base else NoBase()),
+        flavour=facts.flavour,
+        architecture=facts.platform.architecture,
+        toolchain=facts.toolchain is not None,
+        planning=True,
+    )
+    return PlannedWindowsStage(state, brings)
+
+
+class PlannedWindowsStage:
+    """See `wingo.dockerfile.plan.WindowsStage`."""
+
+    def __init__(self, state: State, brings: Brings | None) -> None:
+        self.state, self._brings = state, brings
+
+    def fork(self) -> PlannedWindowsStage:
+        """Another one, for a stage that stands on this one."""
+        return PlannedWindowsStage(self.state, self._brings)
+
+    def run(self, action: RunLowered) -> LoweredStep:
+        """Lowers a RUN."""
+        outcome = lower(action.command, action.shell, state_for(self.state, action))
+        match outcome:
+            case Lowered():
+                self.state = outcome.state
+                return LoweredStep(edits=tuple(describe(edit) for edit in outcome.edits), notes=outcome.notes)
+            case Impossible(reason, advice):
+                edits = tuple(describe(edit) for edit in outcome.edits)
+                return LoweredStep(reason=reason, advice=advice, edits=edits)
+            case _:
+                return LoweredStep(reason="what the step does is known only while building", edits=())
+
+    def copy(self, action: CopyFiles) -> None:
+        """Takes in what a COPY brings, as far as it is known."""
+        tree = self.state.tree.copy()
+        try:
+            brought = self._brings(action) if self._brings is not None else None
+            if brought is None:
+                _take_in_unknown(tree, action)
+            else:
+                for path, content in brought:
+                    _put(tree, parse_path(path), content)
+        except CannotLower:
+            return  # what stands in the way is found when it is built
+        self.state = msgspec.structs.replace(self.state, tree=tree)
+
+    def make_directory(self, path: str) -> None:
+        """Takes in a WORKDIR."""
+        tree = self.state.tree.copy()
+        try:
+            tree.make_directories(parse_path(path))
+        except CannotLower:
+            return
+        self.state = msgspec.structs.replace(self.state, tree=tree)
+
+
+def state_for(state: State, action: RunLowered) -> State:
+    """The state that a step starts from: with the stage's variables, directory and user."""
+    return msgspec.structs.replace(
+        state, environment=action.environment, directory=parse_path(action.directory), user=action.user
+    )
+
+
+def _put(tree: Tree, path: Components, content: Content | None) -> None:
+    if content is None:
+        tree.make_directories(path)
+        return
+    if path[:-1]:
+        tree.make_directories(path[:-1])
+    tree.put(Item(path, Kind.FILE, content=content))
+
+
+def _take_in_unknown(tree: Tree, action: CopyFiles) -> None:
+    path = parse_path(action.destination)
+    names = [name for source in action.sources if (name := _file_name(source))]
+    there = tree.find(path)
+    whole = any(not _file_name(source) for source in action.sources)
+    is_directory = action.destination.endswith("\\") or whole or len(action.sources) > 1
+    is_directory = is_directory or (there is not None and there.kind is Kind.DIRECTORY)
+    if not is_directory:
+        if path[:-1]:
+            tree.make_directories(path[:-1])
+        tree.put(Item(path, Kind.FILE if "." in path[-1] else Kind.UNKNOWN))
+        return
+    tree.make_directories(path)
+    if whole or action.unpack:
+        tree.vague.add(fold(path))
+    for name in (*names, *(document.name for document in action.documents)):
+        tree.put(Item((*path, name), Kind.FILE if "." in name else Kind.UNKNOWN))
+
+
+def _file_name(source: str) -> str:
+    """The name of what is surely one thing; "" for a pattern, or for a directory's contents."""
+    name = source.replace("\\", "/").partition("?")[0].rstrip("/").rpartition("/")[2]
+    return "" if name in ("", ".", "..") or any(mark in name for mark in "*?[") else name
