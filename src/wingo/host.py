@@ -15,6 +15,8 @@ from wingo.version import VERSION
 
 if TYPE_CHECKING:
     from wingo.cli.render import Console
+    from wingo.launch.containers import Containers
+    from wingo.launch.machine import Machine
     from wingo.pipeline.settings import Settings
     from wingo.processes import ProcessRunner
     from wingo.stores.registry import RegistryClient
@@ -39,7 +41,10 @@ class Host:
         processors: how many may be used.
         console: where people are told things.
         now: gives the seconds since 1970.
+        stdio: the descriptors of the standard streams, for programs that wingo starts.
     """
+
+    stdio: tuple[int, int, int] = (0, 1, 2)
 
     def __init__(
         self,
@@ -105,6 +110,52 @@ class Host:
         from wingo.processes import ProcessRunner
 
         return ProcessRunner()
+
+    @cached_property
+    def machine(self) -> Machine:
+        """What starting containers needs to know of this machine.
+
+        Raises:
+            HostError: this is no Linux.
+        """
+        from wingo.pipeline.run import require_linux
+
+        require_linux(sys.platform)
+        import platform
+
+        from wingo.launch.identity import choose_identity
+        from wingo.launch.machine import TOOLS, Machine
+
+        folders = [*self.environment.get("PATH", os.defpath).split(os.pathsep), "/usr/sbin", "/sbin"]
+        tools: dict[str, str] = {}
+        for name in TOOLS:
+            paths = (os.path.join(folder, name) for folder in folders if os.path.isabs(folder))
+            found = next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
+            if found is not None:
+                tools[name] = found
+        uid, gid = os.geteuid(), os.getegid()
+        texts = [(_read_small(path) or b"").decode("utf-8", "replace") for path in ("/etc/subuid", "/etc/subgid")]
+        return Machine(
+            {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
+            choose_identity(uid, gid, _account_name(uid), *texts, has_helpers={"newuidmap", "newgidmap"} <= {*tools}),
+            tools,
+            self.environment,
+            uid,
+        )
+
+    @cached_property
+    def containers(self) -> Containers:
+        """Where containers are written down.
+
+        Raises:
+            HostError: this is no Linux.
+        """
+        from wingo.pipeline.run import require_linux
+
+        require_linux(sys.platform)
+        from wingo.launch.containers import Containers
+
+        return Containers(os.path.join(state_directory(self.environment, self.cache_directory), "containers"))
 
     def registry_client(
         self, settings: Settings, documents: DocumentCache | None = None, credentials: Credentials | None = None
@@ -253,6 +304,31 @@ def cache_directory(environment: Mapping[str, str], system: str) -> str:
     if system == "darwin":
         return os.path.join(home, "Library", "Caches", "wingo")
     return os.path.join(home, ".cache", "wingo")
+
+
+def state_directory(environment: Mapping[str, str], otherwise: str) -> str:
+    """Where what lives on is kept, running containers for instance: `WINGO_STATE_DIR`, else XDG's place (XDG Base Directory
+    Specification), else a directory in `otherwise`.
+    """
+    if chosen := environment.get("WINGO_STATE_DIR"):
+        return os.path.abspath(chosen)
+    if state := environment.get("XDG_STATE_HOME"):
+        return os.path.join(state, "wingo")
+    if home := environment.get("HOME"):
+        return os.path.join(home, ".local", "state", "wingo")
+    return os.path.join(otherwise, "state")
+
+
+def _account_name(uid: int) -> str:
+    """The name of a user of this machine; its number when it has none."""
+    if sys.platform == "win32" or uid == 0:
+        return str(uid)
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _random() -> float:

@@ -96,6 +96,12 @@ class Console:
         if error.hint:
             self._write(f"{self.paint('hint:', _YELLOW)} {printable(error.hint)}")
 
+    def ended(self, reason: str, hint: str = "") -> None:
+        """Tells why a program that wingo started has ended."""
+        self._write(f"{self.paint('ended:', _RED)} {_printable(reason)}")
+        if hint:
+            self._write(f"{self.paint('hint:', _YELLOW)} {_printable(hint)}")
+
     def interrupted(self) -> None:
         """Tells that Ctrl-C was heard."""
         self._end_progress()

@@ -53,12 +53,12 @@ class Runtime(Protocol):
 
     Attributes:
         name: for people.
-        own_processes: whether the program gets a process namespace of its own from the runtime; else it shares the
-            keeper's, in which it is process 1.
+        sees_cgroups: whether it is to find this machine's cgroups. Wingo takes care of them; crun 1.8 stops where both
+            versions are mounted, runc where they are hidden.
     """
 
     name: str
-    own_processes: bool
+    sees_cgroups: bool
 
     def plan(self, spec: RunSpec, account: Account, place: Place) -> Program:
         """What to execute.
@@ -68,3 +68,19 @@ class Runtime(Protocol):
             account: who it runs as.
             place: where its files are.
         """
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What a platform makes of an image and a spec: everything that the keeper needs to start it.
+
+    Attributes:
+        spec: what is to run; a platform may have changed it (paths of mounts, variables).
+        lowers: the directories to stack, lowest first.
+        runtime: what executes it.
+        notes: what people are to know at every start.
+    """
+
+    spec: RunSpec
+    lowers: tuple[str, ...]
+    runtime: Runtime
+    notes: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ arguments take the Cmd's place, variables are added to the image's.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 import msgspec
@@ -356,3 +356,53 @@ def parse_mount(text: str) -> Mount:
     if ".." in re.split(r"[\\/]", target):
         raise RequestError(f"-v {text[:120]!r}: the path in the container has '..' in it", hint="Write it without.")
     return Mount(target, source, read_only=mode == "ro")
+
+
+def anchored(mount: Mount, path: Callable[[str], str]) -> Mount:
+    """A mount whose source is an absolute path.
+
+    Args:
+        mount: as it was read.
+        path: makes a path that a user wrote absolute.
+    """
+    return msgspec.structs.replace(mount, source=path(mount.source))
+
+
+def parse_cpus(text: str) -> float:
+    """Reads `--cpus`.
+
+    Raises:
+        RequestError: no number, or none that can be.
+    """
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) or not float(text):
+        raise RequestError(f"--cpus {text[:40]!r} is no number of processors", hint="Write for instance --cpus 0.5.")
+    return float(text)
+
+
+def parse_count(text: str, flag: str) -> int:
+    """Reads a number of things; 0 is one.
+
+    Raises:
+        RequestError: it is none.
+    """
+    if not re.fullmatch(r"[0-9]{1,7}", text):
+        raise RequestError(f"{flag} {text[:40]!r} is no number", hint=f"Write for instance {flag} 100.")
+    return int(text)
+
+
+def plan_streams(
+    own: tuple[int, int, int], terminal: int, *, detach: bool, report_on_stdout: bool
+) -> tuple[int, int, int] | None:
+    """A program's standard streams; None: it has none, and its output is kept.
+
+    Args:
+        own: this process's.
+        terminal: the program's terminal; -1: it gets none.
+        detach: whether it outlives this process.
+        report_on_stdout: whether standard output is for something else.
+    """
+    if detach:
+        return None
+    if terminal >= 0:
+        return terminal, terminal, terminal
+    return (own[0], own[2], own[2]) if report_on_stdout else own

@@ -1,0 +1,53 @@
+"""Which runtime starts Linux programs: an OCI runtime where one is installed, bubblewrap else, wingo's own otherwise.
+
+Why so, and why three: docs/adr/0015.
+"""
+
+from __future__ import annotations
+
+from wingo.errors import HostError, RequestError
+from wingo.launch.bubblewrap import Bubblewrap
+from wingo.launch.machine import Machine
+from wingo.launch.oci_runtime import OciRuntime
+from wingo.launch.own import Own
+from wingo.launch.runtime import Runtime
+
+ENGINES = ("auto", "crun", "runc", "bubblewrap", "wingo")
+"""What `--engine` takes."""
+_TOOL = {"crun": "crun", "runc": "runc", "bubblewrap": "bwrap"}
+_PACKAGE = {"crun": "crun", "runc": "runc", "bubblewrap": "bubblewrap"}
+
+
+def choose_engine(name: str, machine: Machine) -> Runtime:
+    """A runtime for Linux programs.
+
+    Args:
+        name: one of `ENGINES`.
+        machine: whose tools are looked at.
+
+    Raises:
+        RequestError: there is no engine of that name.
+        HostError: it is not installed, or wingo does not know this machine's system calls.
+    """
+    if name not in ENGINES:
+        raise RequestError(f"there is no engine {name[:40]!r}", hint=f"Choose one of {', '.join(ENGINES)}.")
+    if machine.architecture not in ("amd64", "arm64"):
+        raise HostError(
+            f"wingo starts no containers on {machine.architecture}",
+            hint="Use a machine with amd64 or arm64: the system calls of others are not in its table.",
+        )
+    single = machine.identity.way == "single"
+    own = Own(machine.architecture, single=single)
+    if name == "auto":
+        name = next((each for each, tool in _TOOL.items() if tool in machine.tools), "wingo")
+    if name == "wingo":
+        return own
+    path = machine.tools.get(_TOOL[name])
+    if path is None:
+        raise HostError(
+            f"{name} is not installed",
+            hint=f"Install it (Debian: apt-get install {_PACKAGE[name]}), or leave out --engine.",
+        )
+    if name == "bubblewrap":
+        return Bubblewrap(path, machine.architecture, own, single=single)
+    return OciRuntime(name, path, machine.architecture, own, single=single)

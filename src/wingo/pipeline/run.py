@@ -1,0 +1,223 @@
+"""`wingo run`: an image's metadata, its layers unpacked, its program started; each platform by its own rules."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wingo.errors import HostError, RequestError
+from wingo.image.model import Image, Index, images_of
+from wingo.launch.containers import Container, Containers, proposed_name
+from wingo.launch.engines import choose_engine
+from wingo.launch.keeper import Start
+from wingo.launch.layer_store import LayerStore
+from wingo.launch.machine import Machine
+from wingo.launch.runtime import Prepared
+from wingo.launch.spec import MountKind, RunRequest, RunSpec, parse_name, plan_run
+from wingo.launch.stack import Stack, Storage
+from wingo.launch.start import Running, start
+from wingo.launch.steps import Step, Timed
+from wingo.oci.descriptor import Descriptor
+from wingo.oci.place import Place
+from wingo.pipeline.transfer import read_platform
+from wingo.stores.parallel import each
+
+if TYPE_CHECKING:
+    from wingo.pipeline.places import Places
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How an image is started on this machine, beside what is to run.
+
+    Attributes:
+        platform: which image of an index; "": this machine's, else the one that there is.
+        engine: one of `wingo.launch.engines.ENGINES`.
+        storages: the ways to stack layers, in order.
+        stdio: the program's standard streams; None: its output is kept in the log.
+        terminal: whether they are a terminal.
+    """
+
+    platform: str = ""
+    engine: str = "auto"
+    storages: tuple[Storage, ...] = (Storage.OVERLAY, Storage.FUSE, Storage.COPY)
+    stdio: tuple[int, int, int] | None = None
+    terminal: bool = False
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A container that was started, and what led to it."""
+
+    running: Running
+    spec: RunSpec
+    steps: tuple[Timed, ...]
+    notes: tuple[str, ...]
+
+
+def run_image(
+    source: Place,
+    request: RunRequest,
+    options: RunOptions,
+    places: Places,
+    machine: Machine,
+    containers: Containers,
+    now: Callable[[], float],
+) -> Started:
+    """Starts an image's program.
+
+    Args:
+        source: where the image is.
+        request: what is wanted; without a name it gets one.
+        options: how it is started here.
+        places: where images are read from.
+        machine: this one.
+        containers: where it is written down.
+        now: the clock.
+
+    Raises:
+        RequestError: the image has nothing for this machine, or the request cannot be.
+        HostError: this machine lacks something.
+        ContentError: the image's bytes are not what they should be.
+    """
+    began = time.monotonic()
+    image = read_runnable(source, options.platform, places, machine)
+    kept = request.detach or bool(request.name)
+    name = parse_name(request.name or proposed_name(str(source), os.urandom(3).hex()))
+    request = msgspec.structs.replace(request, name=name, remove=request.remove or not kept)
+    spec = plan_run(image.config, request)
+    _check_sources(spec)
+    metadata = Timed(Step.METADATA, time.monotonic() - began, f"{image.platform}, {len(image.layers)} layers")
+    began = time.monotonic()
+    prepared, new = _prepare(image, spec, options, places, machine)
+    seconds = time.monotonic() - began
+    layers = Timed(Step.LAYERS, seconds, f"{len(prepared.lowers)} layers, {new} of them unpacked now")
+    containers.sweep(machine.tools)
+    spec = prepared.spec
+    container = Container(
+        name=spec.name,
+        image=str(source),
+        digest=image.digest,
+        platform=str(image.platform),
+        argv=spec.argv,
+        created=now(),
+        lowers=prepared.lowers,
+        identity=machine.identity,
+        detached=spec.detach,
+        remove=spec.remove,
+        runtime=prepared.runtime.name,
+        user=spec.user,
+        env=spec.env,
+        cwd=spec.cwd,
+    )
+    directory = containers.create(container)
+    stack = Stack(
+        prepared.lowers,
+        os.path.join(directory, "upper"),
+        os.path.join(directory, "work"),
+        options.storages,
+        machine.tools.get("fuse-overlayfs", ""),
+    )
+    running = start(
+        Start(
+            spec=spec,
+            container=container,
+            containers=containers,
+            stack=stack,
+            runtime=prepared.runtime,
+            machine=machine,
+            stdio=options.stdio,
+            terminal=options.terminal,
+            now=now,
+        )
+    )
+    return Started(running, spec, (metadata, layers), prepared.notes)
+
+
+def read_runnable(source: Place, platform: str, places: Places, machine: Machine) -> Image:
+    """The image to run: of the platform asked for, else of this machine's, else for Windows.
+
+    Raises:
+        RequestError: there is none, or there are several and none of them is obvious.
+    """
+    opened = places.open(source)
+    artifact = read_platform(source, platform, places) if platform else opened.read(_wanted(machine))
+    found = [image for image in images_of(artifact) if image.manifest.config.media_type and image.config.os]
+    here = [
+        image for image in found if (image.platform.os, image.platform.architecture) == ("linux", machine.architecture)
+    ]
+    windows = [image for image in found if (image.platform.os, image.platform.architecture) == ("windows", "amd64")]
+    chosen = found if len(found) == 1 else here or windows[:1]
+    if not chosen:
+        has = ", ".join(str(image.platform) for image in found) or "no image at all"
+        if isinstance(artifact, Index) and not found:
+            has = ", ".join(str(entry.platform) for entry in artifact.manifest.manifests if entry.platform)
+        raise RequestError(
+            f"{source} has nothing for linux/{machine.architecture}",
+            hint=f"Choose with --platform; it has {has[:300]}.",
+        )
+    return chosen[0]
+
+
+def _wanted(machine: Machine) -> Callable[[Descriptor], bool]:
+    def wanted(entry: Descriptor) -> bool:
+        platform = entry.platform
+        return platform is None or (platform.os, platform.architecture) in (
+            ("linux", machine.architecture),
+            ("windows", "amd64"),
+        )
+
+    return wanted
+
+
+def _prepare(
+    image: Image, spec: RunSpec, options: RunOptions, places: Places, machine: Machine
+) -> tuple[Prepared, int]:
+    """What the image's platform makes of it, and how many layers had to be unpacked."""
+    if image.config.os == "linux":
+        return prepare_linux(image, spec, options, places, machine)
+    raise RequestError(
+        f"wingo does not run images for {image.config.os or 'no system'} yet",
+        hint="Choose a Linux image of the index with --platform linux/amd64.",
+    )
+
+
+def prepare_linux(
+    image: Image, spec: RunSpec, options: RunOptions, places: Places, machine: Machine
+) -> tuple[Prepared, int]:
+    """Unpacks an image's layers, several at a time; those that are unpacked already are left alone."""
+    engine = choose_engine(options.engine, machine)
+    store = LayerStore(unpacked_directory(places), machine.identity, machine.tools)
+    missing = [layer for layer in image.layers if not store.has(layer.diff_id)]
+    each(places.jobs, store.unpack, missing)
+    lowers = tuple(store.path(layer.diff_id) for layer in image.layers)
+    return Prepared(spec, lowers, engine), len(missing)
+
+
+def unpacked_directory(places: Places) -> str:
+    """Where layers are unpacked."""
+    return os.path.join(places.cache.root, "unpacked")
+
+
+def _check_sources(spec: RunSpec) -> None:
+    for mount in spec.mounts:
+        if mount.kind is MountKind.BIND and not os.path.exists(mount.source):
+            raise RequestError(
+                f"-v {mount.source}:{mount.target}: {mount.source} does not exist",
+                hint="Make it first, or mend the path.",
+            )
+
+
+def require_linux(system: str) -> None:
+    """Refuses to run containers where there is no Linux kernel.
+
+    Raises:
+        HostError: this is no Linux.
+    """
+    if system != "linux":
+        raise HostError(
+            "containers run on Linux alone: they need its namespaces",
+            hint="Run wingo in a Linux virtual machine or in WSL 2.",
+        )
