@@ -54,7 +54,7 @@ def complete(scripts, tmp_path_factory):
 
 def test_every_command_is_offered(complete):
     assert complete("wingo ") == list(COMMANDS)
-    assert complete("wingo p") == ["plan", "push", "pull"]
+    assert complete("wingo pu") == ["push", "pull"]
     assert complete("wingo nothing-like-it") == []
     assert complete("wingo --v") == ["--version"]
 
