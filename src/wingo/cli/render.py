@@ -98,9 +98,9 @@ class Console:
 
     def ended(self, reason: str, hint: str = "") -> None:
         """Tells why a program that wingo started has ended."""
-        self._write(f"{self.paint('ended:', _RED)} {_printable(reason)}")
+        self._write(f"{self.paint('ended:', _RED)} {printable(reason)}")
         if hint:
-            self._write(f"{self.paint('hint:', _YELLOW)} {_printable(hint)}")
+            self._write(f"{self.paint('hint:', _YELLOW)} {printable(hint)}")
 
     def interrupted(self) -> None:
         """Tells that Ctrl-C was heard."""
