@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from wingo.errors import HostError
+from wingo.errors import HostError, RequestError
 from wingo.version import VERSION
 
 if TYPE_CHECKING:
@@ -103,6 +103,25 @@ class Host:
             raise HostError(f"cannot read {path}: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise HostError(f"{path} is not UTF-8 text") from error
+
+    def read_bytes(self, path: str, limit: int) -> bytes:
+        """A file that a user named; `-` is standard input.
+
+        Raises:
+            HostError: it cannot be read.
+            RequestError: it has more bytes than that.
+        """
+        try:
+            if path == "-":
+                data = sys.stdin.buffer.read(limit + 1)
+            else:
+                with open(self.path(path), "rb") as file:
+                    data = file.read(limit + 1)
+        except OSError as error:
+            raise HostError(f"cannot read {path}: {error.strerror}") from error
+        if len(data) > limit:
+            raise RequestError(f"{path} has more than {limit} bytes")
+        return data
 
     @cached_property
     def runner(self) -> ProcessRunner:

@@ -21,6 +21,7 @@ from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest
 from wingo.view.layer import Node
 from wingo.view.merged import View
+from wingo.windows.hosts import HostProfile
 
 
 class LayerSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
@@ -161,6 +162,7 @@ class ArtifactSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     place: str
     artifact: Image | Index
     images: tuple[ImageSubject, ...]
+    hosts: tuple[HostProfile, ...] = ()
 
     @cached_property
     def by_digest(self) -> Mapping[Digest, ImageSubject]:

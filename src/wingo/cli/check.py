@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wingo.host import Host
     from wingo.pipeline.checking import CheckReport, PlaceReport
     from wingo.pipeline.settings import Settings
+    from wingo.windows.hosts import HostProfile
 
 _DESCRIPTION = """\
 Finds what would fail on a node, before anything is pushed: layers that cannot be imported, a program that does not start,
@@ -24,6 +25,7 @@ examples:
   wingo check registry.example/team/app:v1
   wingo check oci:out docker-archive:app.tar --sarif > findings.sarif
   wingo check registry.example/team/app:v1 --ignore WGO183 --json
+  wingo check registry.example/team/app:v1 --host 10.0.17763 --host 10.0.26100
   wingo check --explain WGO105
 
 The exit code is 1 when there are errors. Severities and waivers stand in the [check] table of wingo.toml.
@@ -38,6 +40,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "places", nargs="*", metavar="PLACE", help="a reference, oci:DIR, oci-archive:FILE, docker-archive:FILE"
     )
     parser.add_argument("--platform", metavar="PLATFORM", help="look at the image for one platform only")
+    group = parser.add_argument_group("hosts")
+    group.add_argument(
+        "--host", action="append", metavar="HOST", help="which image this host takes: 10.0.17763, ltsc2022, linux/arm64"
+    )
+    group.add_argument(
+        "--hosts", metavar="FILE", help="the same for a cluster: the output of kubectl get nodes -o json"
+    )
     group = parser.add_argument_group("rules")
     group.add_argument("--ignore", action="append", metavar="RULE,…", help="do not ask these rules")
     group.add_argument("--rules", action="store_true", help="list the rules")
@@ -64,7 +73,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
     platform, args.platform = args.platform or "", None
     ignore = [word.strip() for item in args.ignore or () for word in item.split(",") if word.strip()]
     settings = settings_of(args, host)
-    report = _checked(args.places, platform, ignore, settings, host)
+    report = _checked(args.places, platform, ignore, settings, host, _hosts(args, host))
     if args.sarif:
         from wingo.check.sarif import to_sarif
         from wingo.pipeline.rulebook import BY_ID
@@ -81,7 +90,20 @@ def run(args: argparse.Namespace, host: Host) -> int:
     return CHECKS_FAILED if report.errors else OK
 
 
-def _checked(texts: list[str], platform: str, ignore: list[str], settings: Settings, host: Host) -> CheckReport:
+def _hosts(args: argparse.Namespace, host: Host) -> tuple[HostProfile, ...]:
+    if not args.host and not args.hosts:
+        return ()
+    from wingo.windows.hosts import MAX_NODES_BYTES, parse_host, read_nodes
+
+    named = [parse_host(word) for item in args.host or () for word in item.split(",") if word.strip()]
+    if args.hosts:
+        named += read_nodes(host.read_bytes(args.hosts, MAX_NODES_BYTES))
+    return tuple(named)
+
+
+def _checked(
+    texts: list[str], platform: str, ignore: list[str], settings: Settings, host: Host, hosts: tuple[HostProfile, ...]
+) -> CheckReport:
     from wingo.errors import RequestError
     from wingo.oci.place import PlaceKind, parse_place
     from wingo.pipeline.checking import check_artifact, policy_of, report_of
@@ -96,12 +118,12 @@ def _checked(texts: list[str], platform: str, ignore: list[str], settings: Setti
             if place.kind is PlaceKind.REGISTRY and host.is_directory(text):
                 raise RequestError(f"{text} is a directory", hint=f"Write oci:{text} for an OCI layout.")
             artifact = read_platform(place, platform, places)
-            reports.append(check_artifact(text, artifact, places, policy, host.now()))
+            reports.append(check_artifact(text, artifact, places, policy, host.now(), hosts))
     return report_of(reports)
 
 
 def _show(report: CheckReport, host: Host, *, waived: bool) -> None:
-    from wingo.cli.findings import lines_of, skipped_lines, summary
+    from wingo.cli.findings import host_lines, lines_of, skipped_lines, summary
     from wingo.cli.render import printable
     from wingo.pipeline.rulebook import BY_ID
 
@@ -113,6 +135,8 @@ def _show(report: CheckReport, host: Host, *, waived: bool) -> None:
         if shown and len(report.places) > 1:
             console.result(f"{printable(place.place)}\n")
         for line in lines_of(shown, BY_ID, waived=waived):
+            console.result(line)
+        for line in host_lines(place):
             console.result(line)
     for line in skipped_lines(report):
         console.say(console.dim(line))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from wingo.check.finding import Finding
     from wingo.check.rule import Rule
-    from wingo.pipeline.checking import CheckReport
+    from wingo.pipeline.checking import CheckReport, PlaceReport
 
 _SHOWN = 8
 """Findings of one rule that are listed."""
@@ -53,6 +53,24 @@ def _where(finding: Finding, every: set[str]) -> str:
     names = ", ".join(where.platforms[:_MAX_PLATFORMS])
     more = len(where.platforms) - _MAX_PLATFORMS
     return f"{line} [{names}{f' and {more} more' if more > 0 else ''}]"
+
+
+def host_lines(place: PlaceReport) -> Iterator[str]:
+    """What each host takes, runtimes that agree on one line."""
+    if not place.hosts:
+        return
+    yield "hosts"
+    for host, items in groupby(place.hosts, key=lambda item: item.host):
+        told: dict[str, list[str]] = {}
+        for item in items:
+            takes = item.takes or "nothing"
+            if item.takes and not item.starts:
+                takes += ", which it cannot start"
+            told.setdefault(takes, []).append(item.runtime)
+        for takes, runtimes in told.items():
+            by = f"  ({', '.join(runtimes)})" if len(told) > 1 and any(runtimes) else ""
+            yield f"  {printable(host):<34} takes {printable(takes)}{by}"
+    yield ""
 
 
 def summary(report: CheckReport) -> str:

@@ -7,7 +7,7 @@ are at hand: in a local place, or remembered by the cache.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +16,7 @@ from wingo.check.engine import Skipped, Verdict, check
 from wingo.check.finding import Finding, Severity
 from wingo.check.policy import Policy, read_policy
 from wingo.check.reading import LayerWatch
+from wingo.check.rules.hosts import candidates_of
 from wingo.check.starting import find_start
 from wingo.check.subject import ArtifactSubject, BinarySubject, ImageSubject, LayerSubject
 from wingo.errors import ChecksFailed, ContentError
@@ -28,12 +29,31 @@ from wingo.pipeline.viewing import layer_files
 from wingo.stores.parallel import each
 from wingo.view.layer import LayerFiles, Node
 from wingo.view.merged import View, make_view
+from wingo.windows.hosts import HostProfile, describe, picks
 
 if TYPE_CHECKING:
     from wingo.pipeline.places import Places
     from wingo.pipeline.settings import Settings
 
 _ATTESTATION = "vnd.docker.reference.type"
+
+
+class HostReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What one runtime on one host would take.
+
+    Attributes:
+        host: its name.
+        runtime: which; "" on Linux, where they agree.
+        takes: the platform of the image; "" for none.
+        starts: whether the host's kernel can run that, without Hyper-V.
+        why_not: by platform: why the runtime does not take it.
+    """
+
+    host: str
+    runtime: str = ""
+    takes: str = ""
+    starts: bool = False
+    why_not: dict[str, str] = {}
 
 
 class PlaceReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -47,6 +67,7 @@ class PlaceReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel
         skipped: rules that lacked something.
         notes: what a person should know of the check itself.
         rules: how many were asked.
+        hosts: what each host that was named would take.
     """
 
     place: str
@@ -56,6 +77,7 @@ class PlaceReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     rules: int = 0
+    hosts: tuple[HostReport, ...] = ()
 
 
 class CheckReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -99,7 +121,14 @@ def policy_of(settings: Settings, ignore: Iterable[str] = ()) -> Policy:
     return read_policy(settings.check, BY_ID).also_ignoring(ignored)
 
 
-def check_artifact(place: str, artifact: Image | Index, places: Places, policy: Policy, now: float) -> PlaceReport:
+def check_artifact(
+    place: str,
+    artifact: Image | Index,
+    places: Places,
+    policy: Policy,
+    now: float,
+    hosts: Sequence[HostProfile] = (),
+) -> PlaceReport:
     """Checks everything at one place.
 
     Args:
@@ -108,11 +137,12 @@ def check_artifact(place: str, artifact: Image | Index, places: Places, policy: 
         places: reads layers; remembers what it read.
         policy: what the user says of findings.
         now: seconds since 1970: waivers expire.
+        hosts: the machines that it is to run on.
 
     Raises:
         RemoteError: a layer cannot be fetched.
     """
-    gathered = _Gathering(places).gather(place, artifact)
+    gathered = _Gathering(places).gather(place, artifact, hosts)
     verdict: Verdict = check(gathered.subject, policy, day_of(now))
     return PlaceReport(
         place,
@@ -122,7 +152,21 @@ def check_artifact(place: str, artifact: Image | Index, places: Places, policy: 
         verdict.skipped,
         gathered.notes,
         verdict.rules,
+        tuple(_host_reports(gathered.subject)),
     )
+
+
+def _host_reports(subject: ArtifactSubject) -> Iterator[HostReport]:
+    candidates = candidates_of(subject)
+    for host in subject.hosts:
+        for pick in picks(candidates, host):
+            yield HostReport(
+                describe(host),
+                pick.runtime.value if pick.runtime is not None else "",
+                str(candidates[pick.taken]) if pick.taken is not None else "",
+                pick.starts,
+                {str(item): reason for item, reason in zip(candidates, pick.why_not, strict=True) if reason},
+            )
 
 
 def day_of(now: float) -> dt.date:
@@ -170,7 +214,7 @@ class _Gathering:
         self.places = places
         self.notes: dict[str, None] = {}
 
-    def gather(self, place: str, artifact: Image | Index) -> Gathered:
+    def gather(self, place: str, artifact: Image | Index, hosts: Sequence[HostProfile]) -> Gathered:
         images = [image for image in images_of(artifact) if is_image(image, artifact)]
         bases = each(self.places.jobs, self._base, images)
         wanted: dict[tuple[Digest, str, int], tuple[Image, int]] = {}
@@ -179,7 +223,8 @@ class _Gathering:
                 wanted.setdefault(_key(image, number), (image, number))
         read = dict(zip(wanted, each(self.places.jobs, self._read, wanted.values()), strict=True))
         subjects = tuple(self._subject(image, base, read) for image, base in zip(images, bases, strict=True))
-        return Gathered(ArtifactSubject(place=place, artifact=artifact, images=subjects), tuple(self.notes))
+        subject = ArtifactSubject(place=place, artifact=artifact, images=subjects, hosts=tuple(hosts))
+        return Gathered(subject, tuple(self.notes))
 
     def _base(self, image: Image) -> BaseLayers:
         base = base_of(image, self.places)

@@ -125,8 +125,8 @@ def newest_first(subject: ArtifactSubject) -> Iterator[Problem]:
     """An index lists newer Windows versions before older ones.
 
     Why:
-        containerd before platforms v1.0.0-rc.2 takes the entry with the highest revision, else the first that fits, not
-        the newest (containerd#11366): with the oldest first, a new host runs an old Windows.
+        containerd before 2.2 takes the first entry that fits, not the newest (containerd#11366): with the oldest first, a
+        new host runs an old Windows.
 
     Example:
         ltsc2019, ltsc2022, ltsc2025, in the order in which they were built.
