@@ -15,6 +15,9 @@ MAX_PROGRAM = 768 << 20
 """Bytes of one program; the largest Go programs have a few hundred million."""
 MAX_PROGRAMS = 1 << 30
 """Bytes of all programs that are held at a time."""
+MAX_SCRIPTS = 100_000
+MAX_LINE = 256
+"""Bytes of a script's first line; Linux reads as many."""
 
 _MAGIC = (b"MZ", b"\x7fELF", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe")
 _MAGIC_BYTES = 4
@@ -27,6 +30,7 @@ class LayerWatch:
         members: the entries so far.
         head: the first stored bytes.
         programs: bytes of PE, ELF and Mach-O files, by where their content begins in the tar.
+        scripts: first lines of scripts, "#!/bin/sh", by the same.
         left_out: programs that were too large to keep, by the same.
     """
 
@@ -35,6 +39,7 @@ class LayerWatch:
         self.members: list[Member] = []
         self.head = b""
         self.programs: dict[int, bytes] = {}
+        self.scripts: dict[int, str] = {}
         self.left_out: dict[int, int] = {}
         self._kept = 0
 
@@ -78,6 +83,9 @@ class _Looked(Stream):
             while len(data) < _MAGIC_BYTES and (more := self._content.read(_MAGIC_BYTES - len(data))):
                 data += more
             self._started = True
+            if data.startswith(b"#!") and len(self._watch.scripts) < MAX_SCRIPTS:
+                line = data[:MAX_LINE].partition(b"\n")[0]
+                self._watch.scripts[self._member.offset] = line.decode("utf-8", "surrogateescape").strip()
             if data.startswith(_MAGIC) and self._watch.may_keep(self._member):
                 self._pieces = []
         if self._pieces is not None:

@@ -25,7 +25,9 @@ _COMMAND_FLAGS = frozenset({"/c", "/s", "/k", "-c", "-command", "-commandwitharg
 _MAX_DIRECTORIES = 200
 
 
-def find_start(config: ImageConfig, view: View | None, binaries: Mapping[str, BinarySubject]) -> Start:
+def find_start(
+    config: ImageConfig, view: View | None, binaries: Mapping[str, BinarySubject], scripts: Mapping[str, str]
+) -> Start:
     """What a container starts, as far as the config and the files that are at hand say."""
     argv = (*(config.settings.entrypoint or ()), *(config.settings.cmd or ()))
     if not argv:
@@ -36,7 +38,8 @@ def find_start(config: ImageConfig, view: View | None, binaries: Mapping[str, Bi
     for path in candidates if view is not None else ():
         node = view.find(path) if view is not None else None
         if node is not None:
-            return Start(argv=argv, path=path, node=node, binary=binaries.get(node.path), shell=shell)
+            binary, script = binaries.get(node.path), scripts.get(node.path, "")
+            return Start(argv=argv, path=path, node=node, binary=binary, script=script, shell=shell)
     return Start(argv=argv, path=candidates[0] if candidates else "", shell=shell)
 
 

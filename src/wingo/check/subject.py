@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 import msgspec
 
 from wingo.archive.unpack import Member
+from wingo.binary.buildinfo import BuildInfo, read_build_info
+from wingo.binary.facts import Binary
+from wingo.binary.functions import FunctionTable, read_functions
+from wingo.binary.program import Program
 from wingo.check.rule import Needs
+from wingo.errors import Malformed
 from wingo.hive.upcase import upcase
 from wingo.image.model import Image, Index
 from wingo.oci.config import ContainerConfig, ImageConfig
@@ -59,25 +63,56 @@ class LayerSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return found
 
 
+class Inspected(msgspec.Struct, frozen=True, dict=True):
+    """A program and what can be read in it; everything is read once, when somebody asks.
+
+    Attributes:
+        program: its bytes and facts.
+    """
+
+    program: Program
+
+    @property
+    def facts(self) -> Binary:
+        """What its headers say."""
+        return self.program.facts
+
+    @cached_property
+    def build_info(self) -> BuildInfo | None:
+        """How a Go program was built; None when it is none, or what it says is damaged."""
+        try:
+            return read_build_info(self.program)
+        except Malformed:
+            return None
+
+    @cached_property
+    def functions(self) -> FunctionTable | None:
+        """A Go program's functions; None when it has no table, or a damaged one."""
+        try:
+            return read_functions(self.program)
+        except Malformed:
+            return None
+
+
 class BinarySubject(msgspec.Struct, frozen=True, kw_only=True):
     """A PE, ELF or Mach-O file of one of our layers.
 
     Attributes:
         node: where it is in the image.
-        program: its bytes and facts, for what else there is to read; None when it cannot be read.
+        inspected: what can be read in it; None when it cannot be read.
         problem: why not: it begins as a program and is none, or is too large.
         layer: the digest of its layer.
     """
 
     node: Node
-    program: Any = None
+    inspected: Inspected | None = None
     problem: str = ""
     layer: Digest = Digest("")
 
     @property
-    def facts(self) -> Any:
+    def facts(self) -> Binary | None:
         """What its headers say."""
-        return None if self.program is None else self.program.facts
+        return None if self.inspected is None else self.inspected.facts
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +123,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
         path: the first word as a path in the image, "app/x.exe"; "" when it cannot be told.
         node: what is there; None when nothing is, or when it may be in a layer that was not read.
         binary: when it is a program of our layers.
+        script: of a script, its first line, "#!/bin/sh"; "" for others.
         shell: whether the first word is a shell that runs the rest as a command line.
     """
 
@@ -95,6 +131,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     node: Node | None = None
     binary: BinarySubject | None = None
+    script: str = ""
     shell: bool = False
 
 
@@ -110,6 +147,7 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         layers: our own, lowest first; () when they were not asked for.
         view: the merged file system, as far as it was read.
         binaries: the programs and libraries in our layers, by path.
+        scripts: the first lines of scripts in our layers, "#!/bin/sh", by path.
         start: what a container of it starts.
     """
 
@@ -121,6 +159,7 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     layers: tuple[LayerSubject, ...] = ()
     view: View | None = None
     binaries: Mapping[str, BinarySubject] = {}
+    scripts: Mapping[str, str] = {}
     start: Start = Start()
 
     def has(self, needs: Needs) -> bool:
@@ -131,7 +170,7 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
             return False
         if needs is Needs.BASE_FILES:
             return self.view.complete
-        return needs is Needs.OUR_LAYERS or (needs is Needs.BINARIES and self.start.binary is not None)
+        return True
 
     @property
     def config(self) -> ImageConfig:
@@ -147,6 +186,11 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     def os(self) -> str:
         """The system that the config claims."""
         return self.image.config.os
+
+    @property
+    def complete(self) -> bool:
+        """Whether every layer was read, so that what is not found is not there."""
+        return self.view is not None and self.view.complete
 
 
 class ArtifactSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from wingo.binary.read import open_program
 from wingo.check.engine import Skipped, Verdict, check
 from wingo.check.finding import Finding, Severity
 from wingo.check.policy import Policy, read_policy
 from wingo.check.reading import LayerWatch
 from wingo.check.rules.hosts import candidates_of
 from wingo.check.starting import find_start
-from wingo.check.subject import ArtifactSubject, BinarySubject, ImageSubject, LayerSubject
+from wingo.check.subject import ArtifactSubject, BinarySubject, ImageSubject, Inspected, LayerSubject
 from wingo.errors import ChecksFailed, ContentError
 from wingo.image.model import Image, Index, Layer, images_of
 from wingo.oci.digest import Digest
@@ -206,7 +207,7 @@ class _Read(msgspec.Struct, frozen=True):
     files: LayerFiles | None
     watch: LayerWatch
     problem: str
-    programs: dict[int, Any]
+    programs: dict[int, Inspected | str]
 
 
 class _Gathering:
@@ -248,7 +249,14 @@ class _Gathering:
             )
         except ContentError as error:
             return _Read(None, watch, str(error), {})
-        programs: dict[int, Any] = {}
+        programs: dict[int, Inspected | str] = {}
+        for offset, data in watch.programs.items():
+            try:
+                program = open_program(data)
+            except ContentError as error:
+                programs[offset] = str(error)
+            else:
+                programs[offset] = Inspected(program) if program is not None else "it is of no known format"
         programs.update((offset, f"{size} bytes are too many to look at") for offset, size in watch.left_out.items())
         return _Read(files, watch, "", programs)
 
@@ -256,7 +264,8 @@ class _Gathering:
         own = [read[_key(image, number)] for number in range(base.count, len(image.layers))]
         view = self._view(image, base, own)
         binaries = _binaries(image, view, base.count, own) if view is not None else {}
-        start = find_start(image.config, view, binaries)
+        scripts = _scripts(view, base.count, own) if view is not None else {}
+        start = find_start(image.config, view, binaries, scripts)
         layers = tuple(
             LayerSubject(
                 descriptor=image.layers[number].descriptor,
@@ -278,6 +287,7 @@ class _Gathering:
             layers=layers,
             view=view,
             binaries=binaries,
+            scripts=scripts,
             start=start,
         )
 
@@ -321,7 +331,19 @@ def _binaries(image: Image, view: View, below: int, own: Sequence[_Read]) -> dic
         if isinstance(program, str):
             found[node.path] = BinarySubject(node=node, problem=program, layer=digest)
         else:
-            found[node.path] = BinarySubject(node=node, program=program, layer=digest)
+            found[node.path] = BinarySubject(node=node, inspected=program, layer=digest)
+    return found
+
+
+def _scripts(view: View, below: int, own: Sequence[_Read]) -> dict[str, str]:
+    """The scripts of our layers that are still to be seen in the image: path and first line."""
+    if not any(item.watch.scripts for item in own):
+        return {}
+    found = {}
+    for node in view.walk():
+        line = own[node.layer - below].watch.scripts.get(node.offset) if node.layer >= below and node.sha256 else None
+        if line is not None:
+            found[node.path] = line
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from wingo.archive.unpack import Member, MemberKind
@@ -45,11 +45,11 @@ class Described:
         self.descriptor, self.problem, self.spare = descriptor, problem, spare
 
 
-def described(member: Member) -> Described | None:
-    """The descriptor of an entry; None when it gives none."""
-    if (raw := member.pax.get(RAW)) is not None:
+def described(records: Mapping[str, str]) -> Described | None:
+    """The descriptor in an entry's records; None when it gives none."""
+    if (raw := records.get(RAW)) is not None:
         return _decoded(raw)
-    if (text := member.pax.get(TEXT)) is not None:
+    if (text := records.get(TEXT)) is not None:
         return _parsed(text)
     return None
 
@@ -83,7 +83,7 @@ def _owned(layer: LayerSubject) -> Iterator[tuple[Member, Described | None]]:
     for member in layer.members:
         whiteout = member.name.rpartition("/")[2].startswith(".wh.")
         if member.name.startswith("Files/") and member.kind is not MemberKind.HARDLINK and not whiteout:
-            yield member, described(member)
+            yield member, described(member.pax)
 
 
 @layer_rule("WGO130", Severity.WARNING, Group.ACCESS, os="windows")
@@ -263,7 +263,7 @@ def nothing_planted(layer: LayerSubject) -> Iterator[Problem]:
     above = {"/".join(parts[:count]): count == len(parts) for count in range(1, len(parts) + 1)}
     for member in layer.members:
         own = above.get(upcase(member.name))
-        found = described(member)
+        found = described(member.pax)
         if own is None or member.kind is not MemberKind.DIRECTORY or found is None or found.descriptor is None:
             continue
         rights = _rights(found) & (CHANGES if own and len(parts) > 1 else _DELETE_CHILD | _TAKE_OVER)
