@@ -98,8 +98,20 @@ def file(name: str, data: bytes = b"", sd: str | None = STRICT_FILE) -> Item:
 
 
 def executable(machine: int = 0x8664) -> bytes:
-    """The first bytes of a PE file."""
-    return b"MZ" + bytes(0x3A) + struct.pack("<I", 0x40) + b"PE\0\0" + struct.pack("<H", machine) + bytes(100)
+    """A PE file that has its headers and nothing else: a console program of 64 bits."""
+    coff = struct.pack("<HHIIIHH", machine, 0, 0, 0, 0, 0xF0, 0x22)
+    optional = struct.pack("<HBBIIIII", 0x20B, 14, 0, 0, 0, 0, 0x1000, 0x1000)
+    optional += struct.pack(
+        "<QIIHHHHHHIIIIHH", 0x140000000, 0x1000, 0x200, 6, 1, 0, 0, 6, 1, 0, 0x2000, 0x200, 0, 3, 0x8160
+    )
+    optional += struct.pack("<QQQQII", 0x100000, 0x1000, 0x100000, 0x1000, 0, 16) + bytes(128)
+    return b"MZ" + bytes(0x3A) + struct.pack("<I", 0x40) + b"PE\0\0" + coff + optional + bytes(100)
+
+
+def elf_program() -> bytes:
+    """An ELF file for amd64 that has its header and nothing else."""
+    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
+    return ident + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 0, 0, 0, 64, 56, 0, 64, 0, 0)
 
 
 def windows_items() -> list[Item]:
@@ -125,8 +137,7 @@ def windows_items() -> list[Item]:
 
 def linux_items() -> list[Item]:
     """A layer for Linux."""
-    elf = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, 62) + bytes(40)
-    return [Item("app/", "5", mode=0o755), Item("app/whoami", data=elf, mode=0o755)]
+    return [Item("app/", "5", mode=0o755), Item("app/whoami", data=elf_program(), mode=0o755)]
 
 
 def tar(items: list[Item]) -> bytes:

@@ -6,10 +6,21 @@ from typing import Any, cast
 
 from wingo.check.policy import WaiverSubject
 from wingo.check.rule import Rule, Scope
-from wingo.check.rules import config, hosts, index, layer_access, layer_links, layer_names, layer_records, waivers
+from wingo.check.rules import (
+    config,
+    hosts,
+    index,
+    layer_access,
+    layer_links,
+    layer_names,
+    layer_records,
+    libraries,
+    start,
+    waivers,
+)
 from wingo.check.subject import ArtifactSubject, ImageSubject, LayerSubject
 
-MODULES = (layer_names, layer_records, layer_access, layer_links, config, index, hosts, waivers)
+MODULES = (layer_names, layer_records, layer_access, layer_links, config, index, start, libraries, hosts, waivers)
 
 RULES: tuple[Rule[Any], ...] = tuple(
     sorted((item for module in MODULES for item in vars(module).values() if isinstance(item, Rule)), key=lambda r: r.id)

@@ -15,6 +15,7 @@ from wingo.archive.unpack import Member
 from wingo.binary.buildinfo import BuildInfo, read_build_info
 from wingo.binary.facts import Binary
 from wingo.binary.functions import FunctionTable, read_functions
+from wingo.binary.lazy import LazyLibrary, lazy_libraries
 from wingo.binary.program import Program
 from wingo.check.rule import Needs
 from wingo.errors import Malformed
@@ -93,6 +94,14 @@ class Inspected(msgspec.Struct, frozen=True, dict=True):
         except Malformed:
             return None
 
+    @cached_property
+    def libraries(self) -> tuple[LazyLibrary, ...]:
+        """DLLs that a PE may load while it runs; () when what would tell is damaged."""
+        try:
+            return lazy_libraries(self.program, self.functions)
+        except Malformed:
+            return ()
+
 
 class BinarySubject(msgspec.Struct, frozen=True, kw_only=True):
     """A PE, ELF or Mach-O file of one of our layers.
@@ -149,6 +158,8 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         binaries: the programs and libraries in our layers, by path.
         scripts: the first lines of scripts in our layers, "#!/bin/sh", by path.
         start: what a container of it starts.
+        passwd: the text of /etc/passwd; "" when there is none, or it is not at hand.
+        group: that of /etc/group.
     """
 
     image: Image
@@ -161,6 +172,8 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     binaries: Mapping[str, BinarySubject] = {}
     scripts: Mapping[str, str] = {}
     start: Start = Start()
+    passwd: str = ""
+    group: str = ""
 
     def has(self, needs: Needs) -> bool:
         """Whether a rule with these needs can look at it."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from wingo.archive.unpack import MemberKind
 from wingo.binary.read import open_program
 from wingo.check.engine import Skipped, Verdict, check
 from wingo.check.finding import Finding, Severity
@@ -20,7 +21,7 @@ from wingo.check.reading import LayerWatch
 from wingo.check.rules.hosts import candidates_of
 from wingo.check.starting import find_start
 from wingo.check.subject import ArtifactSubject, BinarySubject, ImageSubject, Inspected, LayerSubject
-from wingo.errors import ChecksFailed, ContentError
+from wingo.errors import ChecksFailed, ContentError, WingoError
 from wingo.image.model import Image, Index, Layer, images_of
 from wingo.oci.digest import Digest
 from wingo.oci.media_types import DOCKER_CONFIG, OCI_CONFIG
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from wingo.pipeline.places import Places
     from wingo.pipeline.settings import Settings
 
+_MAX_TEXT = 1 << 20
 _ATTESTATION = "vnd.docker.reference.type"
 
 
@@ -288,8 +290,20 @@ class _Gathering:
             view=view,
             binaries=binaries,
             scripts=scripts,
+            passwd=self._text(view, "etc/passwd"),
+            group=self._text(view, "etc/group"),
             start=start,
         )
+
+    def _text(self, view: View | None, path: str) -> str:
+        """A small file of a Linux image; "" when it is not at hand."""
+        node = view.find(path) if view is not None and view.image.config.os != "windows" else None
+        if view is None or node is None or node.kind is not MemberKind.FILE or node.size > _MAX_TEXT:
+            return ""
+        try:
+            return view.read(node, _MAX_TEXT).decode("utf-8", "replace")
+        except WingoError:
+            return ""
 
     def _view(self, image: Image, base: BaseLayers, own: Sequence[_Read]) -> View | None:
         below = [self._base_layer(image, number) for number in range(base.count)]

@@ -58,6 +58,11 @@ RULES = {
     "linux-path": "WGO170",
     "path-loses-system32": "WGO170",
     "workdir-slash": "WGO171",
+    "entrypoint-missing": "WGO201",
+    "entrypoint-not-absolute": "WGO202",
+    "entrypoint-not-in-layers": "WGO203",
+    "entrypoint-no-exe": "WGO204",
+    "not-executable-by-users": "WGO205",
     "index-platform": "WGO180",
     "index-os-version": "WGO181",
     "index-os-features": "WGO182",
@@ -78,6 +83,8 @@ BY_FAULT = {
     ("config-os-version", "three parts"): "WGO161",
     ("config-os-version", "missing"): "WGO161",
     ("config-shape", "Env without value"): "WGO167",
+    ("entrypoint-machine", "arm64"): "WGO207",
+    ("entrypoint-machine", "no PE"): "WGO206",
     ("media-type-disagrees", "manifest"): "WGO173",
     ("layout-broken", "config is no JSON"): "WGO187",
     ("blob-size", "a layer"): "WGO101",
@@ -93,17 +100,14 @@ REFUSED = {
     ("diff-id-count", ""),
 }
 """What is no image at all: reading it ends with an error."""
-ALSO = {("config-os-version", "missing"): {"WGO183"}}
-"""What else is found, and rightly: an entry without os.version fits every host, and should be the last."""
+ALSO = {
+    ("config-os-version", "missing"): {"WGO183"},  # an entry without os.version fits every host, and should be the last
+    ("entrypoint-not-absolute", "no drive"): {"WGO203"},  # seen from the working directory C:\\app, it is not there
+}
+"""What else is found, and rightly."""
 NOT_OURS = {
     "data-dir-missing",  # the verifier is told of --data-dir; an image does not say what is to be written
     "data-dir-not-writable",
-    "not-executable-by-users",
-    "entrypoint-missing",
-    "entrypoint-not-absolute",
-    "entrypoint-no-exe",
-    "entrypoint-not-in-layers",
-    "entrypoint-machine",
 }
 NEEDS_BASE = {("config-os-version", "not the base's"), ("config-os-features", "dropped")}
 """Found where the base is at hand: tests/unit/check/test_bases.py."""

@@ -197,7 +197,7 @@ def environment_well_formed(image: ImageSubject) -> Iterator[Problem]:
         is dropped, or ends the start.
 
     Example:
-        `Path=C:\\Windows\\system32` from a base and `PATH=C:\\app` from a tool.
+        `Path=C:\Windows\system32` from a base and `PATH=C:\app` from a tool.
     Mend:
         Write each name once.
     """
@@ -245,7 +245,7 @@ def base_command_dropped(image: ImageSubject) -> Iterator[Problem]:
     r"""The base's Cmd is not left behind an Entrypoint.
 
     Why:
-        Cmd is added to Entrypoint as its arguments: the program is started with `c:\\windows\\system32\\cmd.exe` as its
+        Cmd is added to Entrypoint as its arguments: the program is started with `c:\windows\system32\cmd.exe` as its
         first one.
 
     Example:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from wingo.archive.unpack import MemberKind
 from wingo.binary.facts import Format, Kind, Subsystem
-from wingo.check.accounts import SERVERCORE_LIKE, account_of, linux_user
+from wingo.check.accounts import SERVERCORE_LIKE, account_of, linux_account, may
 from wingo.check.finding import Problem, Severity
 from wingo.check.rule import Group, Needs, image_rule
 from wingo.check.rules.layer_access import READ_ONLY_SDDL, described
@@ -33,6 +33,7 @@ def something_starts(image: ImageSubject) -> Iterator[Problem]:
 
     Why:
         Without Entrypoint and Cmd, a container ends with "no command specified" unless whoever starts it gives a command.
+
     Example:
         A config that was written by hand, or a base that is meant to be built upon.
     Mend:
@@ -51,6 +52,7 @@ def whole_path(image: ImageSubject) -> Iterator[Problem]:
     Why:
         A plain name is looked for in several directories, of which some may be written by others, and which PATH decides;
         a relative path depends on WorkingDir. Forward slashes are switches to some of Windows' own programs.
+
     Example:
         `app.exe`, `C:/app/app.exe`, `./app`.
     Mend:
@@ -76,13 +78,14 @@ def whole_path(image: ImageSubject) -> Iterator[Problem]:
 
 @image_rule("WGO203", Severity.ERROR, Group.START, needs=Needs.OUR_LAYERS)
 def program_exists(image: ImageSubject) -> Iterator[Problem]:
-    """The program is in the image.
+    r"""The program is in the image.
 
     Why:
         A container whose program is not there ends at once: "The system cannot find the file specified" (0x2), "no such
         file or directory". Names are compared as the system does: on Windows in any case.
+
     Example:
-        Entrypoint `C:\\app\\server.exe`, and the file is `Files/app/server`.
+        Entrypoint `C:\app\server.exe`, and the file is `Files/app/server`.
     Mend:
         Name the file as it is in the image; `wingo ls` lists it.
     """
@@ -118,14 +121,15 @@ def _near(image: ImageSubject) -> str:
 
 @image_rule("WGO204", Severity.WARNING, Group.START, os="windows")
 def program_has_extension(image: ImageSubject) -> Iterator[Problem]:
-    """The program's name on Windows ends with `.exe`.
+    r"""The program's name on Windows ends with `.exe`.
 
     Why:
         CreateProcess appends nothing to a path, so a file without an extension starts only where it is named exactly so;
         whatever looks at names does not see a program in it: PATHEXT, `where`, scanners, policies. Scripts are not
         started at all.
+
     Example:
-        ko names the program `C:\\ko-app\\app` (ko#400).
+        ko names the program `C:\ko-app\app` (ko#400).
     Mend:
         Name the file `app.exe`, and the Entrypoint too.
     """
@@ -153,6 +157,7 @@ def user_may_start_it(image: ImageSubject) -> Iterator[Problem]:
     Why:
         Windows starts it only if the file's security descriptor lets the user read and execute it (else "Access is
         denied", 0x5); Linux only if the mode's x bit is set for him (else "permission denied").
+
     Example:
         A descriptor for administrators alone, on nanoserver, whose user is ContainerUser; mode 0644 on Linux.
     Mend:
@@ -174,12 +179,11 @@ def user_may_start_it(image: ImageSubject) -> Iterator[Problem]:
                 path=node.path,
             )
         return
-    user = linux_user(image.settings.user, image.view)
-    if user is None:
-        return  # WGO215 tells of it
-    if not user.may(node, 0o1) or (image.start.script and not user.may(node, 0o4)):
+    user = linux_account(image.settings.user, image.passwd, image.group)
+    if user is not None and not may(user, node, 0o5 if image.start.script else 0o1):
+        name = image.settings.user or "root"
         yield Problem(
-            message=f"{user.name} may not run /{node.path}, whose mode is {node.mode:04o}",
+            message=f"{name} may not run /{node.path}, whose mode is {node.mode:04o}",
             hint="Set its mode to 0755.",
             path=node.path,
         )
@@ -192,6 +196,7 @@ def program_of_the_system(image: ImageSubject) -> Iterator[Problem]:
     Why:
         A Linux program called `app.exe` ends with "is not a valid Win32 application" (0xc1), a Windows program on Linux
         with "exec format error".
+
     Example:
         `go build -o app.exe` without `GOOS=windows`.
     Mend:
@@ -245,6 +250,7 @@ def program_of_the_processor(image: ImageSubject) -> Iterator[Problem]:
     Why:
         Hosts pick the image by its architecture, and then cannot run what is in it: "exec format error", "not a valid
         Win32 application".
+
     Example:
         One exe for amd64 in the images for amd64 and arm64.
     Mend:
@@ -270,6 +276,7 @@ def console_program(image: ImageSubject) -> Iterator[Problem]:
     Why:
         A program of the graphical subsystem has no console: what it prints goes nowhere, and `docker logs` stays empty.
         nanoserver has no graphics at all.
+
     Example:
         `go build -ldflags -H=windowsgui`.
     Mend:
@@ -293,13 +300,14 @@ def console_program(image: ImageSubject) -> Iterator[Problem]:
 
 @image_rule("WGO213", Severity.WARNING, Group.START, needs=Needs.OUR_LAYERS)
 def working_directory_exists(image: ImageSubject) -> Iterator[Problem]:
-    """The working directory is in the image.
+    r"""The working directory is in the image.
 
     Why:
         Windows does not start a program in a directory that is not there ("The directory name is invalid", 0x10b). Linux
         runtimes make it, as root, so that another user cannot write it.
+
     Example:
-        `WorkingDir: C:\\data` in an image whose volume for it is mounted elsewhere.
+        `WorkingDir: C:\data` in an image whose volume for it is mounted elsewhere.
     Mend:
         Put the directory into a layer, or mount it there always.
     """
@@ -335,6 +343,7 @@ def ports_make_sense(image: ImageSubject) -> Iterator[Problem]:
     Why:
         Docker refuses to start a container with a port that it cannot read, and tools that publish all ports trip over
         it. sctp is not there on Windows.
+
     Example:
         `8080/http`, `0/tcp`, `70000`.
     Mend:
@@ -346,7 +355,9 @@ def ports_make_sense(image: ImageSubject) -> Iterator[Problem]:
         if matched is None or not all(0 < number < 65536 for number in numbers) or numbers != sorted(numbers):
             yield Problem(message=f"the exposed port {text[:60]!r} is none", hint="Write for instance 8080/tcp.")
         elif matched[3] == "sctp" and image.os == "windows":
-            yield Problem(message=f"the exposed port {text[:60]} needs SCTP, which Windows has not", hint="Use tcp or udp.")
+            yield Problem(
+                message=f"the exposed port {text[:60]} needs SCTP, which Windows has not", hint="Use tcp or udp."
+            )
 
 
 @image_rule("WGO215", Severity.WARNING, Group.START)
@@ -356,6 +367,7 @@ def user_exists(image: ImageSubject) -> Iterator[Problem]:
     Why:
         Linux runtimes look names up in the image's `/etc/passwd` and end with "unable to find user"; a number needs no
         entry. Windows has ContainerUser and ContainerAdministrator, and knows no numbers.
+
     Example:
         `User: app` on scratch; `User: 1000` or `root` on Windows.
     Mend:
@@ -380,10 +392,15 @@ def user_exists(image: ImageSubject) -> Iterator[Problem]:
         return
     if image.view is None or not image.complete:
         return
-    for name, file in zip(user.split(":", 1), ("etc/passwd", "etc/group"), strict=False):
-        if not name.isdecimal() and name != "" and linux_user(user, image.view, only=file) is None:
+    name, _, group = user.partition(":")
+    for what, wanted, file, text in (
+        ("user", name, "/etc/passwd", image.passwd),
+        ("group", group, "/etc/group", image.group),
+    ):
+        listed = {line.partition(":")[0] for line in text.splitlines()}
+        if wanted and not wanted.isdecimal() and wanted not in listed:
             yield Problem(
-                message=f"the {'user' if file == 'etc/passwd' else 'group'} {name[:60]!r} is not in the image's /{file}",
+                message=f"the {what} {wanted[:60]!r} is not in the image's {file}",
                 hint="Give a number, or add the entry.",
                 severity=Severity.ERROR,
             )
@@ -391,15 +408,16 @@ def user_exists(image: ImageSubject) -> Iterator[Problem]:
 
 @image_rule("WGO216", Severity.ERROR, Group.START)
 def shell_exists(image: ImageSubject) -> Iterator[Problem]:
-    """An image that starts a shell has it.
+    r"""An image that starts a shell has it.
 
     Why:
         The shell form of CMD and ENTRYPOINT starts `/bin/sh -c`, or on Windows `cmd /S /C`: scratch and distroless bases
         have no sh, nanoserver has no PowerShell.
+
     Example:
         `CMD ["powershell", "-Command", "app.exe"]` on nanoserver; `CMD app` on scratch.
     Mend:
-        Use the exec form: `ENTRYPOINT ["C:\\\\app\\\\app.exe"]`.
+        Use the exec form: `ENTRYPOINT ["C:\\app\\app.exe"]`.
     """
     start = image.start
     if not start.argv or not is_shell(start.path or start.argv[0]):
@@ -419,6 +437,7 @@ def volumes_make_sense(image: ImageSubject) -> Iterator[Problem]:
     Why:
         Docker refuses `C:\` as a volume, and on Windows one over a directory that has files; the files of the image are
         not copied into it.
+
     Example:
         `VOLUME C:/`, `VOLUME data`.
     Mend:
@@ -428,7 +447,9 @@ def volumes_make_sense(image: ImageSubject) -> Iterator[Problem]:
         if image.os == "windows":
             plain = path.replace("/", "\\").rstrip("\\")
             if not re.match(r"[A-Za-z]:(\\|\Z)", plain):
-                yield Problem(message=f"the volume {path[:120]!r} is no whole path", hint=r"Write for instance C:\data.")
+                yield Problem(
+                    message=f"the volume {path[:120]!r} is no whole path", hint=r"Write for instance C:\data."
+                )
             elif upcase(plain) == "C:" or _IN_WINDOWS.match(f"{plain}\\"):
                 yield Problem(
                     message=f"the volume {path[:120]} would lie over Windows itself",
@@ -451,6 +472,7 @@ def windows_below(image: ImageSubject) -> Iterator[Problem]:
     Why:
         A Windows container needs the base's system files and registry; on "scratch" there is nothing to start. Layers
         alone are for others to copy from, or for HostProcess pods on their own base.
+
     Example:
         `FROM scratch` in a Dockerfile for Windows.
     Mend:
