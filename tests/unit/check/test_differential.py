@@ -103,6 +103,10 @@ REFUSED = {
 ALSO = {
     ("config-os-version", "missing"): {"WGO183"},  # an entry without os.version fits every host, and should be the last
     ("entrypoint-not-absolute", "no drive"): {"WGO203"},  # seen from the working directory C:\\app, it is not there
+    ("case-collision", "ASCII"): {"WGO206"},  # the second file is what the image shows, and it is no program
+    ("parent-not-directory", "below a file"): {"WGO206"},  # the program gives way to a directory
+    ("whiteout-of-added", "a file"): {"WGO203"},  # the program is gone
+    ("whiteout-of-added", "a directory with what is below"): {"WGO203"},
 }
 """What else is found, and rightly."""
 NOT_OURS = {
