@@ -106,7 +106,7 @@ ALSO = {
     ("case-collision", "ASCII"): {"WGO206"},  # the second file is what the image shows, and it is no program
     ("parent-not-directory", "below a file"): {"WGO206"},  # the program gives way to a directory
     ("whiteout-of-added", "a file"): {"WGO203"},  # the program is gone
-    ("whiteout-of-added", "a directory with what is below"): {"WGO203"},
+    ("whiteout-of-added", "a directory with what is below"): {"WGO203", "WGO213"},
 }
 """What else is found, and rightly."""
 NOT_OURS = {
