@@ -17,11 +17,23 @@ from typing import Final
 from wingo.windows.small_pe import Code, small_pe
 
 RESULT_VARIABLE: Final = "WINGO_RESULT"
-r"""Names the file for the result, such as `\\?\unix\run\result`; the program itself does not get it."""
+r"""Names the file for the result, such as `\\?\unix\run\result`; like the other variables of wingo's, the program does not get it."""
+
+DIRECTORY_VARIABLE: Final = "WINGO_DIRECTORY"
+"""Names the directory that the program begins in."""
+
+OWN_VARIABLES: Final = ("PATH", "TEMP", "TMP", "HOME", "PWD")
+"""What Wine does not take over from its own environment: each comes in as `variable_for` it and is set by `init_exe`."""
 
 _KERNEL32: Final = "kernel32.dll"
 _EVENT_MODIFY_STATE: Final = "02000000"
 _PATH_UNITS: Final = 1024
+_VALUE_UNITS: Final = 32_768
+
+
+def variable_for(name: str) -> str:
+    """The variable that carries one of `OWN_VARIABLES` past Wine."""
+    return f"WINGO_SET_{name}"
 
 
 class ConsoleEvent(Enum):
@@ -36,6 +48,7 @@ class Ending(Enum):
 
     EXITED = 1
     NOT_STARTED = 2
+    NO_DIRECTORY = 3
 
 
 def read_result(data: bytes) -> tuple[Ending, int] | None:
@@ -57,13 +70,21 @@ def init_exe() -> bytes:
         code.refer("4C 8D 0D", event.value)  # lea r9, name
         code.call("CreateEventW")
         code.refer("48 89 05", place)  # mov [place], rax
-    code.refer("48 8D 0D", "variable")  # lea rcx, variable
-    code.refer("48 8D 15", "path")  # lea rdx, path
-    code.put("41 B8", struct.pack("<I", _PATH_UNITS).hex())  # mov r8d, its length
-    code.call("GetEnvironmentVariableW")
-    code.refer("48 8D 0D", "variable")
-    code.put("31 D2")  # no value: the variable goes
-    code.call("SetEnvironmentVariableW")
+    _take_variable(code, RESULT_VARIABLE, "path", _PATH_UNITS)
+    _take_variable(code, DIRECTORY_VARIABLE, "value", _VALUE_UNITS)
+    code.refer("0F 84", "no directory")
+    code.refer("48 8D 0D", "value")
+    code.call("SetCurrentDirectoryW")
+    code.put("85 C0")
+    code.refer("0F 84", "bad directory")
+    code.label("no directory")
+    for name in OWN_VARIABLES:
+        _take_variable(code, variable_for(name), "value", _VALUE_UNITS)
+        code.refer("0F 84", f"no {name}")
+        code.refer("48 8D 0D", name)
+        code.refer("48 8D 15", "value")
+        code.call("SetEnvironmentVariableW")
+        code.label(f"no {name}")
     _skip_first_word(code)
     code.put("31 C9", "48 89 DA", "45 31 C0", "45 31 C9")  # no name apart; mov rdx, rbx (the line); no attributes
     code.put("C7 44 24 20 01000000", "C7 44 24 28 00000000")  # handles are inherited; no flags
@@ -95,6 +116,11 @@ def init_exe() -> bytes:
     code.refer("4C 8B 0D", "CtrlRoutine")  # mov r9, [CtrlRoutine]: the same address in every process
     code.call("CreateRemoteThread")
     code.refer("E9", "wait")
+    code.label("bad directory")
+    code.call("GetLastError")
+    code.refer("89 05", "result+4")
+    code.refer("C7 05", "result", struct.pack("<I", Ending.NO_DIRECTORY.value).hex())
+    code.refer("E9", "report")
     code.label("not started")
     code.call("GetLastError")
     code.refer("89 05", "result+4")
@@ -118,7 +144,20 @@ def init_exe() -> bytes:
     code.call("WriteFile")
     code.refer("8B 0D", "result+4")  # mov ecx, [number]
     code.call("ExitProcess")
-    return small_pe(code, {_KERNEL32: _INIT_IMPORTS}, variables=_variables())
+    return small_pe(code, {_KERNEL32: _INIT_IMPORTS}, variables=_variables(), buffers=_BUFFERS)
+
+
+def _take_variable(code: Code, name: str, buffer: str, units: int) -> None:
+    """Moves a variable's value into a buffer; the zero flag says that there is none."""
+    code.refer("48 8D 0D", name)  # lea rcx, name
+    code.refer("48 8D 15", buffer)  # lea rdx, buffer
+    code.put("41 B8", struct.pack("<I", units).hex())  # mov r8d, units
+    code.call("GetEnvironmentVariableW")
+    code.put("89 C3")  # mov ebx, eax
+    code.refer("48 8D 0D", name)
+    code.put("31 D2")  # no value: the variable goes
+    code.call("SetEnvironmentVariableW")
+    code.put("85 DB")  # test ebx, ebx
 
 
 def _skip_first_word(code: Code) -> None:
@@ -159,6 +198,7 @@ _INIT_IMPORTS: Final = (
     "GetExitCodeProcess",
     "GetLastError",
     "SetConsoleCtrlHandler",
+    "SetCurrentDirectoryW",
     "SetEnvironmentVariableW",
     "WaitForMultipleObjects",
     "WriteFile",
@@ -166,17 +206,21 @@ _INIT_IMPORTS: Final = (
 
 
 def _variables() -> dict[str, bytes]:
-    return {
-        ConsoleEvent.SHUTDOWN.value: _wide(ConsoleEvent.SHUTDOWN.value),
-        ConsoleEvent.INTERRUPT.value: _wide(ConsoleEvent.INTERRUPT.value),
-        "variable": _wide(RESULT_VARIABLE),
-        "startup": struct.pack("<I", 104) + bytes(100),
-        "process": bytes(24),
-        "handles": bytes(24),
-        "result": bytes(8),
-        "written": bytes(4),
-        "path": bytes(2 * _PATH_UNITS),
-    }
+    names = [RESULT_VARIABLE, DIRECTORY_VARIABLE]
+    for name in OWN_VARIABLES:
+        names += [name, variable_for(name)]
+    names += [event.value for event in ConsoleEvent]
+    return {**{name: _wide(name) for name in names}, "startup": struct.pack("<I", 104) + bytes(100)}
+
+
+_BUFFERS: Final = {
+    "process": 24,
+    "handles": 24,
+    "result": 8,
+    "written": 4,
+    "path": 2 * _PATH_UNITS,
+    "value": 2 * _VALUE_UNITS,
+}
 
 
 def signal_exe(event: ConsoleEvent) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 _FILE_ALIGNMENT: Final = 0x200
 _PAGE: Final = 0x1000
@@ -90,6 +90,7 @@ def small_pe(
     *,
     export: tuple[str, str] | None = None,
     variables: Mapping[str, bytes] | None = None,
+    buffers: Mapping[str, int] | None = None,
 ) -> bytes:
     """A whole image.
 
@@ -98,25 +99,44 @@ def small_pe(
         imports: the functions of each DLL.
         export: the DLL's own file name and its function's; None: it is a program for the console.
         variables: data that may be written, by the name that the code uses.
+        buffers: the sizes of further ones, which begin as zeros and take no place in the file.
     """
     read_only, directories, names = _read_only(code, imports, export)
     written, data_at = b"", _TEXT + 2 * _PAGE
     for name, value in (variables or {}).items():
         names[name] = data_at + len(written)
         written += value + bytes(-len(value) % 16)
+    data_size = len(written)
+    for name, size in (buffers or {}).items():
+        names[name] = data_at + data_size
+        data_size += size + -size % 16
     # One block of base relocations with nothing in it: the image may be moved.
     relocations = struct.pack("<IIHH", _TEXT, 12, 0, 0)
     sections = [
-        (b".text", code.linked(names), 0x6000_0020),  # code, executable, readable
-        (b".rdata", read_only, 0x4000_0040),  # data, readable
-        *([(b".data", written, 0xC000_0040)] if written else []),  # the same, writable
-        (b".reloc", relocations, 0x4200_0040),  # data, readable, discardable
+        _Section(b".text", code.linked(names), 0, 0x6000_0020),  # code, executable, readable
+        _Section(b".rdata", read_only, 0, 0x4000_0040),  # data, readable
+        *([_Section(b".data", written, data_size, 0xC000_0040)] if data_size else []),  # the same, writable
+        _Section(b".reloc", relocations, 0, 0x4200_0040),  # data, readable, discardable
     ]
-    assert all(len(content) <= _PAGE for _, content, _ in sections)
-    directories[5] = (_TEXT + (len(sections) - 1) * _PAGE, len(relocations))
-    return _headers(sections, directories, program=export is None) + b"".join(
-        _padded(content) for _, content, _ in sections
-    )
+    assert all(len(section.content) <= _PAGE for section in sections[:2])
+    directories[5] = (_TEXT + sum(section.pages for section in sections[:-1]) * _PAGE, len(relocations))
+    image = _headers(sections, directories, program=export is None)
+    return image + b"".join(_padded(section.content) for section in sections)
+
+
+class _Section(NamedTuple):
+    name: bytes
+    content: bytes
+    size_in_memory: int
+    flags: int
+
+    @property
+    def size(self) -> int:
+        return max(self.size_in_memory, len(self.content))
+
+    @property
+    def pages(self) -> int:
+        return -(-self.size // _PAGE)
 
 
 def _read_only(
@@ -163,28 +183,28 @@ def _export(at: int, file_name: str, function: str) -> bytes:
     return exported + bytes(-len(exported) % 8)
 
 
-def _headers(
-    sections: list[tuple[bytes, bytes, int]], directories: dict[int, tuple[int, int]], *, program: bool
-) -> bytes:
-    sizes = [len(_padded(content)) for _, content, _ in sections]
+def _headers(sections: list[_Section], directories: dict[int, tuple[int, int]], *, program: bool) -> bytes:
+    sizes = [len(_padded(section.content)) for section in sections]
     dos = b"MZ" + bytes(58) + struct.pack("<I", 0x40)
     # amd64; no time; 240 bytes of optional header; executable, large addresses, perhaps a DLL.
     kind = 0x22 if program else 0x2022
     file = b"PE\0\0" + struct.pack("<HHIIIHH", 0x8664, len(sections), 0, 0, 0, 240, kind)
     entry = _TEXT if program else 0
     optional = struct.pack("<HBBIIIII", 0x20B, 14, 0, sizes[0], sum(sizes[1:]), 0, entry, _TEXT)
-    end = _TEXT + len(sections) * _PAGE
+    end = _TEXT + sum(section.pages for section in sections) * _PAGE
     optional += struct.pack(
         "<QIIHHHHHHIIII", _BASE, _PAGE, _FILE_ALIGNMENT, 6, 0, 0, 0, 6, 0, 0, end, _FILE_ALIGNMENT, 0
     )
     # For the console; may be moved, in the upper half too; no code in data. The linker's usual stack and heap.
     optional += struct.pack("<HHQQQQII", 3, 0x160, 1 << 20, 1 << 12, 1 << 20, 1 << 12, 0, 16)
     optional += b"".join(struct.pack("<II", *directories.get(number, (0, 0))) for number in range(16))
-    table, offset = b"", _FILE_ALIGNMENT
-    for number, ((name, content, flags), size) in enumerate(zip(sections, sizes, strict=True)):
-        address = _TEXT + number * _PAGE
-        table += struct.pack("<8sIIIIIIHHI", name, len(content), address, size, offset, 0, 0, 0, 0, flags)
+    table, offset, address = b"", _FILE_ALIGNMENT, _TEXT
+    for section, size in zip(sections, sizes, strict=True):
+        table += struct.pack(
+            "<8sIIIIIIHHI", section.name, section.size, address, size, offset, 0, 0, 0, 0, section.flags
+        )
         offset += size
+        address += section.pages * _PAGE
     return _padded(dos + file + optional + table)
 
 

@@ -61,7 +61,7 @@ class Pe:
 
 DIGESTS = {
     "prng": "7856f10ddaae4a739795ec17239ed110d38a25edaad436a9cca687b6b1bd34f3",
-    "init": "320325ff49bb7fbfa04284cb26974fb7beef5f4060aa4c508fd7b47463831099",
+    "init": "243a985c15758187d5b6916fe0f50656190fb23c525e165a3bb65c0f1b056023",
     "SHUTDOWN": "cc9dede8b9226b7668fa07d13a20be3f71c47c355d2d8d34d79378f0fee8169d",
     "INTERRUPT": "4b06ecc0dd6eb0df001283960910c05fc54e8c67480ab78abd4e69d564cc4214",
 }
@@ -140,7 +140,7 @@ def test_a_frame_that_would_misalign_calls_is_a_bug() -> None:
     [
         (struct.pack("<II", 1, 0xC0000005), (Ending.EXITED, 0xC0000005)),
         (struct.pack("<II", 2, 2), (Ending.NOT_STARTED, 2)),
-        (struct.pack("<II", 3, 2), None),
+        (struct.pack("<II", 4, 2), None),
         (b"", None),
         (bytes(9), None),
     ],
