@@ -1,4 +1,4 @@
-"""Mutated hives through the reader, the merge and fsck: no unhandled error, no hang, flat memory.
+"""Mutated hives through the reader, the merge, the writer and fsck: no unhandled error, no hang, flat memory.
 
 `WINGO_FUZZ=1000000` sets how many; without it, enough to notice.
 """
@@ -12,12 +12,13 @@ import time
 
 import pytest
 
-from wingo.errors import Malformed
+from wingo.errors import Malformed, RequestError
 from wingo.hive.cells import BASE_BLOCK, checksum
 from wingo.hive.fsck import fsck
 from wingo.hive.keys import walk
 from wingo.hive.merge import merge
 from wingo.hive.read import open_hive
+from wingo.hive.write import write_hive
 from wingo.testing.hives import sample_delta, sample_hive
 
 COUNT = int(os.environ.get("WINGO_FUZZ") or 5_000)
@@ -75,8 +76,9 @@ def look(data: bytes, base) -> int:
                 key.values()
                 assert key.security is not None
                 assert key.class_name is not None
-    except Malformed:
-        pass
+        fsck(write_hive(root))
+    except (Malformed, RequestError):
+        pass  # what cannot be read, or what no hive can hold
     return keys
 
 

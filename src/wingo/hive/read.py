@@ -24,7 +24,8 @@ from wingo.hive.values import Value, find
 Buffer = bytes | bytearray | memoryview
 
 _CACHED_DESCRIPTORS = 4096
-_SMALL_DATA = 1024
+SMALL_DATA = 1024
+"""Bytes of data up to which it does not matter how many values name the same."""
 _LEAVES = {b"lf": 8, b"lh": 8, b"li": 4}
 
 
@@ -226,6 +227,31 @@ class Hive:
         self._last_list = offset, found
         return found
 
+    def children(self, offset: int, count: int, key: int) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+        """`elements` of the key at a cell, none of which is the root."""
+        found = self.elements(offset, count, BASE_BLOCK + key)
+        if self.base.root in found[0]:
+            raise malformed("a list names the root", BASE_BLOCK + key)
+        return found
+
+    def value_cells(self, offset: int, count: int, key: int) -> tuple[int, ...]:
+        """The cells of the values of the key at a cell, from its list.
+
+        Args:
+            offset: the list's cell.
+            count: how many values the key says that it has.
+            key: the key's cell.
+        """
+        here = BASE_BLOCK + key
+        if count > self.end // 4:
+            raise malformed(f"a key is said to have {count} values", here)
+        first = self.cell(offset, 4 * count, "list of values", here)
+        self.claim(offset, key, "list of values")
+        offsets: tuple[int, ...] = unpack_from(f"<{count}I", self.data, first)
+        if len(set(offsets)) != count:
+            raise malformed("a list names a value twice", first)
+        return offsets
+
     def _leaf(
         self, start: int, size: int, signature: bytes, count: int
     ) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
@@ -249,7 +275,7 @@ class Hive:
         """
         if size > self.end:
             raise malformed(f"a value is said to have {size} bytes, more than the hive", start)
-        if size > _SMALL_DATA:
+        if size > SMALL_DATA:
             self.claim(offset, start, "data")
         if size <= SEGMENT or not self.big_data:
             first = self.cell(offset, size, "value's data", start)
@@ -397,19 +423,12 @@ class KeyNode:
         if not count:
             return ()
         hive, data, end = self.hive, self.hive.data, self.hive.end
-        here = BASE_BLOCK + self.offset
-        if count > end // 4:
-            raise malformed(f"a key is said to have {count} values", here)
-        first = hive.cell(self._value_list, 4 * count, "list of values", here)
-        hive.claim(self._value_list, self.offset, "list of values")
-        offsets = unpack_from(f"<{count}I", data, first)
-        if len(set(offsets)) != count:
-            raise malformed("a list names a value twice", first)
         unpack = cells.VALUE.unpack_from
         found = []
-        for offset in offsets:
+        for offset in hive.value_cells(self._value_list, count, self.offset):
             if offset & 7 or offset < 32 or offset + 24 > end:
-                raise malformed(f"a value is said to be at {offset:#x}, where no cell can be", first)
+                at = BASE_BLOCK + self._value_list + 4
+                raise malformed(f"a value is said to be at {offset:#x}, where no cell can be", at)
             start = offset + BASE_BLOCK
             size, signature, name_size, length, where, kind, flags, _ = unpack(data, start)
             if signature != b"vk" or -size < 24 + name_size or offset - size > end:
@@ -444,9 +463,7 @@ class KeyNode:
         if not self._subkey_count:
             return ()
         hive, here, depth = self.hive, self.offset, self._depth + 1
-        offsets, _ = hive.elements(self._list, self._subkey_count, BASE_BLOCK + here)
-        if hive.base.root in offsets:
-            raise malformed("a list names the root", BASE_BLOCK + here)
+        offsets, _ = hive.children(self._list, self._subkey_count, here)
         return [KeyNode(hive, offset, here, depth) for offset in offsets]
 
     def subkey(self, name: str) -> KeyNode | None:
@@ -459,9 +476,7 @@ class KeyNode:
             return None
         wanted = upcase(name)
         hive, here, depth = self.hive, self.offset, self._depth + 1
-        offsets, hashes = hive.elements(self._list, self._subkey_count, BASE_BLOCK + here)
-        if hive.base.root in offsets:
-            raise malformed("a list names the root", BASE_BLOCK + here)
+        offsets, hashes = hive.children(self._list, self._subkey_count, here)
         if hashes is not None:
             offsets = _with_hash(offsets, hashes, name_hash(wanted))
         for offset in offsets:

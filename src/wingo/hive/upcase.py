@@ -8,6 +8,7 @@ dotless i, the long s and the final sigma stay as they are), and without those t
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import mul
 
 # fmt: off
 _RUNS = (
@@ -44,6 +45,9 @@ _RUNS = (
 # fmt: on
 """Runs of lower-case letters: the first, how many, the distance between them, and what makes them upper case."""
 
+_POWERS = tuple(37**power & 0xFFFF_FFFF for power in range(254, -1, -1))
+"""What each unit of a name counts for in its hash: the last one for 1, the one before for 37, and so on."""
+
 _TABLE = {
     first + index * step: chr(first + index * step + delta)
     for first, count, step, delta in _RUNS
@@ -67,10 +71,13 @@ def upcase(name: str) -> str:
 @lru_cache(maxsize=8192)
 def name_hash(upper: str) -> int:
     """The hash in an `lh` leaf, of a name that `upcase` gave."""
-    value = 0
-    for char in upper:
-        value = value * 37 + ord(char)
-    return value & 0xFFFF_FFFF
+    units = upper.encode("latin-1") if upper.isascii() else tuple(map(ord, upper))
+    if len(units) > len(_POWERS):
+        value = 0
+        for unit in units:
+            value = value * 37 + unit
+        return value & 0xFFFF_FFFF
+    return sum(map(mul, units, _POWERS[-len(units) :])) & 0xFFFF_FFFF if units else 0
 
 
 def _surrogates(point: int) -> str:

@@ -16,6 +16,7 @@ from wingo.hive.upcase import name_hash, upcase
 from wingo.hive.values import Value
 from wingo.hive.write import write_delta, write_hive
 from wingo.testing.hives import (
+    FAULTS,
     OTHER_SECURITY,
     SYSTEM_SECURITY,
     at_cell,
@@ -23,6 +24,7 @@ from wingo.testing.hives import (
     dword,
     make_dirty,
     patched,
+    sample_delta,
     sample_hive,
     sample_tree,
 )
@@ -254,3 +256,57 @@ def test_a_layer_says_so():
     assert (base.minor, base.flags, base.is_layered) == (6, 2, True)
     assert open_hive(delta).root.layer == 0
     assert unpack_from("<I", delta, at_key(delta, "", 44))[0] == NO_CELL
+
+
+class Plain:
+    """A key that is nobody's own: it is taken apart and written anew, not copied."""
+
+    def __init__(self, key):
+        self.key = key
+
+    def __getattr__(self, name):
+        return getattr(self.key, name)
+
+    def subkeys(self):
+        return [Plain(key) for key in self.key.subkeys()]
+
+
+def written(data, wrap):
+    try:
+        return write_hive(wrap(open_hive(data).root))
+    except (Malformed, RequestError) as error:
+        return type(error)
+
+
+@pytest.mark.parametrize("name", ["", *FAULTS])
+def test_what_is_copied_is_what_would_be_written(name):
+    """Broken hives as well: nothing gets through the one way that the other refuses."""
+    data = FAULTS[name][1](HIVE) if name else HIVE
+    copied = written(data, lambda root: root)
+    assert copied == written(data, Plain)
+    assert isinstance(copied, bytes) or copied in (Malformed, RequestError)
+
+
+def test_what_is_out_of_the_ordinary_is_written_in_order():
+    """What other writers do and we do not: a name in UTF-16 that fits one byte, short data in a cell of its own."""
+    at = at_cell(HIVE, at_cell(HIVE, at_key(HIVE, "Select", 40)))
+    wide = patched(patched(HIVE, at + 20, "Cur".encode("utf-16-le") + b"\0"), at + 16, b"\0\0")
+    wide = patched(wide, at + 2, b"\6\0")
+    assert [value.name for value in find_key(open_hive(wide).root, "Select").values()] == ["Cur", "Default"]
+    assert written(wide, lambda root: root) == written(wide, Plain)
+    garbage = patched(HIVE, at + 4, b"\2\0\0\x80\1\2\3\4")
+    assert written(garbage, lambda root: root) == written(garbage, Plain)
+    cell = at_cell(HIVE, at_cell(HIVE, at_cell(HIVE, at_key(HIVE, "ControlSet001\\Control", 40), 12), 8))
+    short = patched(HIVE, at + 4, pack("<II", 3, cell - 4 - 4096))
+    assert find_key(open_hive(short).root, "Select").values()[0].data == HIVE[cell : cell + 3]
+    assert written(short, lambda root: root) == written(short, Plain)
+
+
+def test_keys_of_two_hives_are_written():
+    one, two = (open_hive(write_hive(sample_tree(services=count))).root for count in (3, 5))
+    both = TreeKey("r", SYSTEM_SECURITY, children=(TreeKey("A", b"", children=tuple(one.subkeys())), *two.subkeys()))
+    hive = write_hive(both)
+    assert fsck(hive) == ()
+    assert hive == write_hive(Plain(both))
+    layered = open_hive(sample_delta()).root
+    assert write_delta(layered) == write_delta(Plain(layered))
