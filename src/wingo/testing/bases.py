@@ -76,7 +76,7 @@ def windows_base(
         foreign: the layers as before 2023: Docker's foreign type with the address in `urls`.
         family: Docker's as published, or OCI.
         size: bytes of incompressible content in each layer.
-        hives: registry hives by name ("SYSTEM"), in place of those without content.
+        hives: registry hives by name ("SYSTEM"), in place of those without content, and their logs ("SYSTEM.LOG1").
         files: more files below `C:\`, placeholders: "Windows/System32/svchost.exe".
     """
     server_core = flavour == "servercore"
@@ -283,6 +283,9 @@ def _base_entries(seed: str, size: int, hives: Mapping[str, bytes], files: Seque
     )
     for name in _CONFIG_HIVES:
         yield _file(f"Files/Windows/System32/config/{name}", hives.get(name) or minimal_hive(name))
+    for name in hives:
+        if name not in _CONFIG_HIVES:
+            yield _file(f"Files/Windows/System32/config/{name}", hives[name])
     yield _file("Files/Windows/System32/cmd.exe", b"MZ placeholder for cmd.exe")
     yield from _directories("Files/Windows/System32/drivers", "Files/Windows/System32/drivers/etc")
     yield _file("Files/Windows/System32/drivers/etc/hosts", b"# placeholder\r\n")

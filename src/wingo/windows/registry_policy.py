@@ -212,7 +212,7 @@ def _of_services(
         if known is not None and upcase(name) in kept:
             reason, chain = kept[upcase(name)]
             yield Objection(f"service {known.name}", f"it is never changed: {reason}", chain)
-    stopped = [service.name for service in stopped_services(old, new)]
+    stopped = [service.name for service in stopped_services(old, new) if upcase(service.name) not in kept]
     allowed = {upcase(name) for name in may_break}
     for upper, chain in old.broken_by(stopped).items():
         left = new.find(upper)
