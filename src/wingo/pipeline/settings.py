@@ -277,7 +277,8 @@ def from_flags(flags: Mapping[str, object]) -> Layer:
     """
     values: Layer = {}
     for setting in SETTINGS:
-        value = flags.get(setting.field)
+        # A command may have a word of the same name as a setting without a flag: `wingo login REGISTRY`.
+        value = flags.get(setting.field) if setting.flag else None
         if value is None or value is False:
             continue
         if isinstance(value, list):
