@@ -29,6 +29,7 @@ COMMANDS = {
     "ls": "list the files of an image",
     "cat": "print a file of an image",
     "export": "write the files of an image to a tar or a directory",
+    "diff": "tell what differs between two images",
     "rebase": "put an image onto a newer base without building it again",
     "run": "start an image's program here, in a sandbox",
     "ps": "list the containers that run",

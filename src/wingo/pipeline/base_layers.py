@@ -74,7 +74,9 @@ def base_of(image: Image, places: Places) -> BaseLayers:
             problem = f"it does not begin with the layers of {name[:200]}, which it says is its base"
     best: tuple[Image, str] | None = None
     for base, reference_text in _in_cache(places):
-        if _stands_on(image, base) and (best is None or len(base.layers) > len(best[0].layers)):
+        # Of the same layers, or for another machine: a sibling, not a base.
+        lower = len(base.layers) < len(image.layers) and _machine(base) == _machine(image)
+        if lower and _stands_on(image, base) and (best is None or len(base.layers) > len(best[0].layers)):
             best = base, reference_text
     if best is not None:
         return msgspec.structs.replace(_known(best[0], "cache", best[1]), problem=problem)
@@ -107,6 +109,10 @@ def _stands_on(image: Image, base: Image) -> bool:
     if not 0 < below <= len(image.layers) or base.digest == image.digest:
         return False
     return all(mine.diff_id == its.diff_id for mine, its in zip(image.layers, base.layers, strict=False))
+
+
+def _machine(image: Image) -> tuple[str, str]:
+    return image.config.os, image.config.architecture
 
 
 def _longest(image: Image, artifact: Image | Index) -> Image | None:

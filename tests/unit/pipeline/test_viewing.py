@@ -203,6 +203,16 @@ def test_a_base_in_the_cache(server: RegistryServer, places: Places) -> None:
     assert base_of(base, places).how == "history"
 
 
+def test_a_sibling_in_the_cache_is_no_base(server: RegistryServer, places: Places) -> None:
+    layer = layer_of([file_entry("app")])
+    images = [image_of([layer], {"os": "linux", "architecture": name}) for name in ("amd64", "arm64")]
+    server.add(f"{server.host}/app:v1", index_of(images))
+    places.open(parse_place(f"{server.host}/app:v1")).read()
+    assert base_of(images[0], places).count == 0
+    taller = image_of([layer, layer_of([file_entry("more")])], {"os": "linux", "architecture": "amd64"})
+    assert base_of(taller, places).digest == images[0].digest
+
+
 def test_microsofts_history(places: Places) -> None:
     assert base_of(app_on(windows_base("servercore")), places).count == 2
     own = image_of([layer_of([file_entry("f")])], {"os": "windows", "history": [{"created_by": "mine"}]})
