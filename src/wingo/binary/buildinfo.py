@@ -277,7 +277,8 @@ def _quote(text: str) -> str:
 def _module_lines(word: str, module: Module) -> list[str]:
     if module.replace is None:
         return [f"{word}\t{module.path}\t{module.version}\t{module.sum}"]
-    return [f"{word}\t{module.path}\t{module.version}", *_module_lines("=>", module.replace)]
+    # The empty line behind is Go's.
+    return [f"{word}\t{module.path}\t{module.version}", *_module_lines("=>", module.replace), ""]
 
 
 def _bad(problem: str, offset: int | None) -> Malformed:

@@ -60,7 +60,8 @@ class Data:
         return inner
 
     def malformed(self, problem: str, offset: int | None = None, *, hint: str = "") -> Malformed:
-        """The error for this program."""
+        """The error for this program; an offset beyond its end is where it ends."""
+        offset = None if offset is None else min(max(offset, 0), self.size)
         return Malformed(self.format, problem, offset=offset, hint=hint)
 
     def take(self, offset: int, size: int, what: str) -> memoryview:
@@ -128,7 +129,8 @@ class Data:
     def _check(self, offset: int, size: int, what: str) -> None:
         if offset < 0 or size < 0 or offset + size > self.size:
             raise self.malformed(
-                f"{what} would end at byte {offset + size}, and the file has {self.size}", max(offset, 0)
+                f"{what} would end at byte {offset + size}, and the file has {self.size}",
+                offset,
             )
 
     def _read(self, offset: int, size: int) -> memoryview:

@@ -27,6 +27,7 @@ MODULES = (
     "mod\texample.com/app\tv1.2.3\th1:abc=\n"
     "dep\texample.com/a\tv0.1.0\n"
     "=>\t../a\t(devel)\t\n"
+    "\n"
     "dep\texample.com/b\tv2.0.0+incompatible\th1:def=\n"
     "build\t-compiler=gc\n"
     "build\t-ldflags=\"-s -w -X 'main.v=a\\tb'\"\n"
