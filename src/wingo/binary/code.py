@@ -132,8 +132,7 @@ class Code:
             window = self._bytes[max(position - _NEAR_BEFORE, 0) : position + _NEAR_BEHIND]
             at, needle = 0, length.to_bytes(4, "little")
             while (at := window.find(needle, at + 1)) >= 0:
-                # MOV register, length; or MOV to the stack, where arguments were before Go 1.17.
-                if window[at - 1] & 0xF8 == 0xB8 or (at > 1 and window[at - 2] == 0x24):
+                if _is_moved(window, at):
                     return True
             return False
         # MOVZ Xd, #length, or the same as ORR with a bit pattern of powers of two, which Go writes for some.
@@ -145,6 +144,19 @@ class Code:
             if word & 0xFF80_03E0 == 0xB200_03E0 and _logical(word) == length:
                 return True
         return False
+
+
+def _is_moved(code: bytes, at: int) -> bool:
+    """Whether the number at this place is the operand of an x86 MOV: to a register, or to memory in one of its spellings."""
+    before = code[max(at - 7, 0) : at].rjust(7, b"\0")
+    return (
+        before[6] & 0xF8 == 0xB8  # MOV register, number
+        or (before[5] == 0xC7 and before[6] < 8)  # MOV [register], number
+        or (before[4] == 0xC7 and before[5] & 0xF8 == 0x40)  # MOV [register + 8 bits], number
+        or (before[3] == 0xC7 and before[4] & 0xC7 == 0x44)  # the same with an index, or below the stack pointer
+        or (before[1] == 0xC7 and before[2] & 0xF8 == 0x80)  # with 32 bits
+        or (before[0] == 0xC7 and before[1] & 0xC7 == 0x84)
+    )
 
 
 def _logical(word: int) -> int:

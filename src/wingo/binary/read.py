@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
@@ -10,11 +10,13 @@ from wingo.binary.buildinfo import BuildInfo, read_build_info
 from wingo.binary.data import Buffer, Data
 from wingo.binary.elf import read_elf
 from wingo.binary.facts import Binary
-from wingo.binary.functions import FunctionTable, read_functions
-from wingo.binary.lazy import LazyLibrary, lazy_libraries
 from wingo.binary.macho import is_fat, read_fat, read_macho
 from wingo.binary.pe import read_pe
 from wingo.binary.program import Program
+
+if TYPE_CHECKING:
+    from wingo.binary.functions import FunctionTable
+    from wingo.binary.lazy import LazyLibrary
 
 _MACHO = (b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe")
 
@@ -89,6 +91,9 @@ def examine(source: Buffer | BinaryIO) -> Examined | None:
         Malformed: it starts as a program and is none, or what a Go program carries is damaged.
         HostError: the file cannot be read.
     """
+    from wingo.binary.functions import read_functions
+    from wingo.binary.lazy import lazy_libraries
+
     program = open_program(source)
     if program is None:
         return None

@@ -76,6 +76,25 @@ def test_a_name_that_code_refers_to():
     assert found["wlanapi.dll"].functions == ("example.com/x.F",)
 
 
+@pytest.mark.parametrize(
+    "move",
+    [
+        b"\xb9",
+        b"\x41\xb8",
+        b"\xc7\x00",
+        b"\x48\xc7\x40\x18",
+        b"\x48\xc7\x44\x24\x08",
+        b"\xc7\x81\0\1\0\0",
+        b"\xc7\x84\x24\0\1\0\0",
+    ],
+)
+def test_the_ways_to_write_a_length(move):
+    code = code_of({130: lea(130, RDATA, 0)[:7] + move + pack("<I", 11)})
+    assert set(names(go_pe(code, b"wlanapi.dll"))) == {"wlanapi.dll"}
+    code = code_of({130: lea(130, RDATA, 0)[:7] + b"\x3d" + pack("<I", 11)})  # a comparison is none
+    assert names(go_pe(code, b"wlanapi.dll")) == {}
+
+
 def test_the_length_must_stand_there():
     assert names(go_pe(code_of({130: lea(130, RDATA + 6, 12)}), b"prefixwlanapi.dllother.dllrest")) == {}
 
