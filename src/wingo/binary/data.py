@@ -7,7 +7,6 @@ much memory is used, because every read is bounded by the bytes that are there.
 from __future__ import annotations
 
 import io
-import re
 from typing import BinaryIO
 
 from wingo.errors import HostError, Malformed
@@ -216,8 +215,3 @@ class Memory:
         if offset < 0:
             raise self.data.malformed(f"{what} is at the address {address:#x}, where nothing is loaded", None)
         return self.data.text(offset, what, min(limit, there))
-
-
-def printable(text: str, limit: int = 200) -> str:
-    """A foreign name for a message: no control characters, not long."""
-    return re.sub(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\uffff]", "?", text[:limit])

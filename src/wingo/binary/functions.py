@@ -102,7 +102,7 @@ def package_of(name: str) -> str:
         name = name[: name.index("[")] + name[end + 1 :] if end >= 0 else name
     slash = name.rfind("/")
     dot = name.find(".", slash + 1)
-    if dot < 0 or name.startswith(("go:", "type:", "go.", "type..")):
+    if dot < 0 or name.startswith(("go:", "type:", "go.", "type..", "__x86.")):
         return ""
     return name[:dot]
 

@@ -8,6 +8,7 @@ from wingo.check.policy import WaiverSubject
 from wingo.check.rule import Rule, Scope
 from wingo.check.rules import (
     config,
+    go,
     hosts,
     index,
     layer_access,
@@ -15,12 +16,28 @@ from wingo.check.rules import (
     layer_names,
     layer_records,
     libraries,
+    secrets,
+    size,
     start,
     waivers,
 )
 from wingo.check.subject import ArtifactSubject, ImageSubject, LayerSubject
 
-MODULES = (layer_names, layer_records, layer_access, layer_links, config, index, start, libraries, hosts, waivers)
+MODULES = (
+    layer_names,
+    layer_records,
+    layer_access,
+    layer_links,
+    config,
+    index,
+    start,
+    libraries,
+    go,
+    size,
+    secrets,
+    hosts,
+    waivers,
+)
 
 RULES: tuple[Rule[Any], ...] = tuple(
     sorted((item for module in MODULES for item in vars(module).values() if isinstance(item, Rule)), key=lambda r: r.id)

@@ -7,6 +7,7 @@ from typing import BinaryIO, cast
 
 from wingo.archive.streams import Stream
 from wingo.archive.unpack import Member, MemberKind
+from wingo.check.secrets import MAX_FILE, Secret, secrets_in
 from wingo.image.model import Opener
 
 HEAD = 10
@@ -16,6 +17,8 @@ MAX_PROGRAM = 768 << 20
 MAX_PROGRAMS = 1 << 30
 """Bytes of all programs that are held at a time."""
 MAX_SCRIPTS = 100_000
+MAX_SECRETS = 1_000
+"""Files of one layer with secrets in them; more say nothing new."""
 MAX_LINE = 256
 """Bytes of a script's first line; Linux reads as many."""
 
@@ -32,6 +35,7 @@ class LayerWatch:
         programs: bytes of PE, ELF and Mach-O files, by where their content begins in the tar.
         scripts: first lines of scripts, "#!/bin/sh", by the same.
         left_out: programs that were too large to keep, by the same.
+        secrets: keys and tokens in small files, by the same.
     """
 
     def __init__(self, keep: Callable[[Member], bool] = lambda _: True) -> None:
@@ -41,6 +45,7 @@ class LayerWatch:
         self.programs: dict[int, bytes] = {}
         self.scripts: dict[int, str] = {}
         self.left_out: dict[int, int] = {}
+        self.secrets: dict[int, tuple[Secret, ...]] = {}
         self._kept = 0
 
     def __call__(self, member: Member, content: BinaryIO) -> BinaryIO:
@@ -74,6 +79,7 @@ class _Looked(Stream):
         super().__init__()
         self._content, self._member, self._watch = content, member, watch
         self._pieces: list[bytes] | None = None
+        self._text: list[bytes] | None = None
         self._started = False
         self._left = member.size
 
@@ -86,9 +92,19 @@ class _Looked(Stream):
             if data.startswith(b"#!") and len(self._watch.scripts) < MAX_SCRIPTS:
                 line = data[:MAX_LINE].partition(b"\n")[0]
                 self._watch.scripts[self._member.offset] = line.decode("utf-8", "surrogateescape").strip()
-            if data.startswith(_MAGIC) and self._watch.may_keep(self._member):
-                self._pieces = []
-        if self._pieces is not None:
+            if data.startswith(_MAGIC):
+                self._pieces = [] if self._watch.may_keep(self._member) else None
+            elif self._member.size <= MAX_FILE:
+                self._text = []
+        if self._text is not None:
+            self._text.append(data)
+            self._left -= len(data)
+            if not self._left:
+                found = secrets_in(b"".join(self._text))
+                if found and len(self._watch.secrets) < MAX_SECRETS:
+                    self._watch.secrets[self._member.offset] = found
+                self._text = None
+        elif self._pieces is not None:
             self._pieces.append(data)
             self._left -= len(data)
             if not self._left:

@@ -17,7 +17,9 @@ from wingo.binary.facts import Binary
 from wingo.binary.functions import FunctionTable, read_functions
 from wingo.binary.lazy import LazyLibrary, lazy_libraries
 from wingo.binary.program import Program
+from wingo.check.capabilities import Found, capabilities
 from wingo.check.rule import Needs
+from wingo.check.secrets import Secret
 from wingo.errors import Malformed
 from wingo.hive.upcase import upcase
 from wingo.image.model import Image, Index
@@ -40,6 +42,7 @@ class LayerSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         problem: why it could not be read to its end; "" when it could.
         on_base: whether there are layers below.
         program: the entry of the program that the image starts, "Files/app/x.exe"; "" when it is not in this layer.
+        secrets: keys and tokens that are in its files, by where a file's content begins in the tar.
     """
 
     descriptor: Descriptor
@@ -49,6 +52,7 @@ class LayerSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     problem: str = ""
     on_base: bool = True
     program: str = ""
+    secrets: Mapping[int, tuple[Secret, ...]] = {}
 
     @cached_property
     def by_name(self) -> Mapping[str, Member]:
@@ -93,6 +97,13 @@ class Inspected(msgspec.Struct, frozen=True, dict=True):
             return read_functions(self.program)
         except Malformed:
             return None
+
+    @cached_property
+    def capabilities(self) -> tuple[Found, ...]:
+        """What a Go program can do; () when it is none, or has no table of functions."""
+        if self.functions is None:
+            return ()
+        return capabilities(self.program, self.functions, self.build_info)
 
     @cached_property
     def libraries(self) -> tuple[LazyLibrary, ...]:

@@ -277,6 +277,7 @@ class _Gathering:
                 problem=item.problem,
                 on_base=number > 0,
                 program=_entry_of(start.node, image.config.os, number),
+                secrets=item.watch.secrets,
             )
             for number, item in enumerate(own, base.count)
         )
