@@ -231,3 +231,14 @@ def test_wrong_use(host, tmp_path, argv, problem):
     (tmp_path / "loop.toml").write_text('name = "loop"\nextends = ["./loop.toml"]\n')
     (tmp_path / "user.reg").write_bytes(b"REGEDIT4\n[HKEY_CURRENT_USER\\x]\n")
     assert problem in refused(host, *argv)
+
+
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [
+        (("oci:app",), "the action comes first: wingo optimize analyze oci:app"),
+        (("analyse", "oci:app"), "Did you mean analyze?"),
+    ],
+)
+def test_an_action_comes_first(host, argv, hint):
+    assert hint in refused(host, *argv)

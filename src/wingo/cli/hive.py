@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from wingo.cli.exit_codes import OK
+from wingo.cli.exit_codes import CHECKS_FAILED, OK
 from wingo.cli.flags import add_output, add_settings, settings_of
-from wingo.errors import ChecksFailed, RequestError
+from wingo.cli.render import one_line
+from wingo.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from wingo.hive.edit import Edit
     from wingo.hive.keys import Key
@@ -100,7 +101,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, host: Host) -> int:
     """Runs the action."""
-    actions = {
+    actions: dict[str, Callable[[argparse.Namespace, Host], int | None]] = {
         "ls": _list,
         "get": _get,
         "set": _set,
@@ -111,8 +112,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
         "fsck": _fsck,
         "stats": _stats,
     }
-    actions[args.action](args, host)
-    return OK
+    return actions[args.action](args, host) or OK
 
 
 def _open(args: argparse.Namespace, host: Host, where: str) -> tuple[OpenHive, ...]:
@@ -185,13 +185,13 @@ def _list(args: argparse.Namespace, host: Host) -> None:
                 shown.append({"key": full, "keys": keys, "values": [_as_json(value) for value in each.values()]})
                 continue
             if args.recursive:
-                host.console.result(_clean(full))
+                host.console.result(one_line(full))
             else:
                 for child in each.subkeys():
-                    host.console.result(_clean(child.name) + "\\")
+                    host.console.result(one_line(child.name) + "\\")
             for value in each.values():
                 indent = "    " if args.recursive else ""
-                host.console.result(f"{indent}{_clean(value.name or '@')}  {_clean(_shown(value))}")
+                host.console.result(f"{indent}{one_line(value.name or '@')}  {one_line(_shown(value))}")
     if args.json:
         _print(args, host, shown if args.recursive else shown[0], [])
 
@@ -203,7 +203,7 @@ def _get(args: argparse.Namespace, host: Host) -> None:
     hive, path, key = _find(host, args)
     if args.value is None:
         values = key.values()
-        lines = [f"{_clean(value.name or '@')}  {_clean(_shown(value))}" for value in values]
+        lines = [f"{one_line(value.name or '@')}  {one_line(_shown(value))}" for value in values]
         _print(args, host, [_as_json(value) for value in values], lines)
         return
     name = "" if args.value == "@" else args.value
@@ -214,7 +214,11 @@ def _get(args: argparse.Namespace, host: Host) -> None:
     number, text, texts = number_of(value), text_of(value), texts_of(value)
     plain = str(number) if number is not None else text if text is not None else None
     lines = (
-        [_clean(plain)] if plain is not None else list(map(_clean, texts)) if texts is not None else [value.data.hex()]
+        [one_line(plain)]
+        if plain is not None
+        else list(map(one_line, texts))
+        if texts is not None
+        else [value.data.hex()]
     )
     _print(args, host, _as_json(value), lines)
 
@@ -354,11 +358,11 @@ def _diff(args: argparse.Namespace, host: Host) -> None:
         sign = "-" if isinstance(edit, DeleteKey | DeleteValue) else "+"
         data = show(Value(edit.name, edit.type, edit.data)) if isinstance(edit, SetValue) else ""
         shown.append({"change": "delete" if sign == "-" else "set", "key": edit.path, "value": name, "data": data})
-        lines.append(_clean(f"{sign} {edit.path}" + (f"  {name}" if name else "") + (f"  {data}" if data else "")))
+        lines.append(one_line(f"{sign} {edit.path}" + (f"  {name}" if name else "") + (f"  {data}" if data else "")))
     _print(args, host, shown, lines)
 
 
-def _fsck(args: argparse.Namespace, host: Host) -> None:
+def _fsck(args: argparse.Namespace, host: Host) -> int:
     import msgspec
 
     from wingo.hive.fsck import Finding, fsck
@@ -378,11 +382,10 @@ def _fsck(args: argparse.Namespace, host: Host) -> None:
     lines = []
     for file, finding in found:
         kind = "error" if finding.severe else "untidy"
-        at = f" {_clean(finding.path)}:" if finding.path else ""
-        lines.append(f"{file}: byte {finding.offset}: {kind}: {finding.rule}:{at} {_clean(finding.problem)}")
+        at = f" {one_line(finding.path)}:" if finding.path else ""
+        lines.append(f"{file}: byte {finding.offset}: {kind}: {finding.rule}:{at} {one_line(finding.problem)}")
     _print(args, host, [{"file": file, **msgspec.structs.asdict(finding)} for file, finding in found], lines)
-    if any(finding.severe for _, finding in found):
-        raise ChecksFailed([finding for _, finding in found if finding.severe])
+    return CHECKS_FAILED if any(finding.severe for _, finding in found) else OK
 
 
 def _stats(args: argparse.Namespace, host: Host) -> None:
@@ -437,11 +440,6 @@ def _shown(value: Value) -> str:
     from wingo.hive.values import show
 
     return "deleted" if value.tombstone else show(value)
-
-
-def _clean(text: str) -> str:
-    """Without control characters and lone surrogates: names in a hive must not steer a terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _print(args: argparse.Namespace, host: Host, shown: object, lines: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ Nothing is imported here that `wingo --help` does not need: a command's file is 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -56,6 +57,9 @@ examples:
 """
 
 
+_INVALID_CHOICE = re.compile(r"argument ACTION: invalid choice: '(.*)' \(choose from (.*)\)")
+
+
 class Command(Protocol):
     """What a command's file offers."""
 
@@ -101,7 +105,18 @@ class _Parser(argparse.ArgumentParser):
         if message.endswith("expected one argument"):
             flag = message.split()[1].rstrip(":").rpartition("/")[2]
             hint = f"Write its value after it; one that begins with '-' after an '=': {flag}=-x."
+        matched = _INVALID_CHOICE.fullmatch(message)
+        if matched:
+            raise _no_such_action(self.prog, matched[1], [item.strip("' ") for item in matched[2].split(",")])
         raise RequestError(message, hint=hint)
+
+
+def _no_such_action(prog: str, word: str, actions: Sequence[str]) -> RequestError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word.lower(), actions, n=1)
+    hint = f"There are {', '.join(actions)}; the action comes first: {prog} {actions[0]} {word}"
+    return RequestError(f"{prog} has no action {word!r}", hint=f"Did you mean {near[0]}?" if near else hint)
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from wingo.cli.exit_codes import OK
+from wingo.cli.exit_codes import CHECKS_FAILED, OK
 from wingo.cli.flags import add_output, add_settings, settings_of
-from wingo.errors import ChecksFailed, RequestError
+from wingo.cli.render import one_line
+from wingo.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from wingo.host import Host
     from wingo.oci.place import Place
@@ -88,7 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, host: Host) -> int:
     """Runs the action."""
-    actions = {
+    actions: dict[str, Callable[[argparse.Namespace, Host], int | None]] = {
         "analyze": _analyze,
         "plan": _plan,
         "apply": _apply,
@@ -96,8 +97,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
         "undo": _undo,
         "profiles": _profiles,
     }
-    actions[args.action](args, host)
-    return OK
+    return actions[args.action](args, host) or OK
 
 
 def _analyze(args: argparse.Namespace, host: Host) -> None:
@@ -110,7 +110,7 @@ def _analyze(args: argparse.Namespace, host: Host) -> None:
         return
     for image in found:
         for line in _analysis_lines(image):
-            host.console.result(_clean(line))
+            host.console.result(one_line(line))
 
 
 def _plan(args: argparse.Namespace, host: Host) -> None:
@@ -123,7 +123,7 @@ def _plan(args: argparse.Namespace, host: Host) -> None:
         return
     for image in found:
         for line in _plan_lines(image):
-            host.console.result(_clean(line))
+            host.console.result(one_line(line))
 
 
 def _apply(args: argparse.Namespace, host: Host) -> None:
@@ -156,7 +156,7 @@ def _apply(args: argparse.Namespace, host: Host) -> None:
         done = [step for step in image.steps if step.edits]
         host.console.say(f"  {image.platform}: {len(done)} change(s)")
         for step in done:
-            host.console.say(host.console.dim(_clean(f"    {step.subject}: {step.before} → {step.after}")))
+            host.console.say(host.console.dim(one_line(f"    {step.subject}: {step.before} → {step.after}")))
     if undo.former == undo.result:
         host.console.note("nothing was to be changed; the result is what was there")
     host.console.say(f"  undo: {undo_file}, {', '.join(regs)}" if regs else f"  undo: {undo_file}")
@@ -194,7 +194,7 @@ def _full_hive(args: argparse.Namespace, host: Host, source: Place, wanted: Want
         host.console.result(str(item["file"]))
 
 
-def _verify(args: argparse.Namespace, host: Host) -> None:
+def _verify(args: argparse.Namespace, host: Host) -> int:
     from wingo.pipeline.optimizing import verify_at
 
     source = _source(args, host)
@@ -206,9 +206,8 @@ def _verify(args: argparse.Namespace, host: Host) -> None:
     else:
         for image in found:
             for line in _verified_lines(image):
-                host.console.result(_clean(line))
-    if wrong := [hive for image in found for hive in image.differs]:
-        raise ChecksFailed(wrong, hint="Undo it, and say which image it was: that is a bug of wingo's.")
+                host.console.result(one_line(line))
+    return CHECKS_FAILED if any(image.differs for image in found) else OK
 
 
 def _undo(args: argparse.Namespace, host: Host) -> None:
@@ -351,18 +350,22 @@ def _analysis_lines(image: AnalysedImage) -> list[str]:
     if found.unnoticed:
         lines += ["", "what a container does not notice:"]
         lines.extend(f"  {text}" for text in found.unnoticed)
-    return [*lines, "", *_steps_lines(image.steps, image.objections, image.win), ""]
+    return [*lines, "", *_steps_lines(image.steps, image.wins, image.objections, image.win), ""]
 
 
 def _plan_lines(image: PlannedImage) -> list[str]:
-    return [f"{image.platform}  {image.digest}", *_steps_lines(image.steps, image.objections, image.win), ""]
+    return [
+        f"{image.platform}  {image.digest}",
+        *_steps_lines(image.steps, image.wins, image.objections, image.win),
+        "",
+    ]
 
 
-def _steps_lines(steps: Sequence[Step], objections: Sequence[str], win: str) -> list[str]:
+def _steps_lines(steps: Sequence[Step], wins: Sequence[str], objections: Sequence[str], win: str) -> list[str]:
     lines = ["what the profiles would change:"]
-    for step in steps:
+    for step, won in zip(steps, wins, strict=True):
         if step.edits:
-            lines.append(f"  {step.subject}: {step.before} → {step.after}")
+            lines.append(f"  {step.subject}: {step.before} → {step.after}" + (f"  ({won})" if won else ""))
             lines.append(f"      {step.reason} [{step.source}]")
     if not any(step.edits for step in steps):
         lines.append("  nothing")
@@ -388,7 +391,9 @@ def _verified_lines(image: VerifiedImage) -> list[str]:
     ]
     lines = [image.platform, f"  {'':<28}{'before':>14}{'after':>14}"]
     lines.extend(f"  {name:<28}{old:>14,}{new:>14,}" for name, old, new in rows)
-    lines.append("  " + ("NOT as meant: " + ", ".join(image.differs) if image.differs else "as meant"))
+    lines.append(
+        "  " + ("NOT as meant, a bug of wingo's: " + ", ".join(image.differs) if image.differs else "as meant")
+    )
     return lines
 
 
@@ -396,8 +401,3 @@ def _print_json(value: object, host: Host) -> None:
     import msgspec
 
     host.console.result(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-
-
-def _clean(text: str) -> str:
-    """Without control characters: names in a registry must not steer a terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)

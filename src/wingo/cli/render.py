@@ -146,6 +146,11 @@ class Console:
             self._err.flush()
 
 
+def one_line(text: str) -> str:
+    """As `printable`, without line ends and tabs too: for a name or a value within a line."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
 def printable(text: str) -> str:
     """Without control characters: names and messages of others must not steer a terminal."""
     return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)

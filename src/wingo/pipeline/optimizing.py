@@ -28,7 +28,7 @@ from wingo.pipeline.transfer import TransferReport, completed, read_platform, se
 from wingo.stores.reading import read_artifact
 from wingo.windows.profile import Plan, Profile, Step, plan_profiles, steps_of_edits
 from wingo.windows.registry import Registry, changes, edited, edits_to
-from wingo.windows.registry_analysis import Analysis, Totals, analyse, totals, win_of
+from wingo.windows.registry_analysis import Analysis, Totals, analyse, totals, win_of, wins_of
 
 if TYPE_CHECKING:
     from wingo.pipeline.places import Places
@@ -67,6 +67,7 @@ class AnalysedImage(msgspec.Struct, frozen=True, rename="camel"):
         digest: of its manifest.
         analysis: what is in its registry.
         steps: what the profiles would do.
+        wins: what each step wins, in their order; "" where nothing starts less. Counted, not measured.
         objections: what speaks against that.
         win: what that would win, in a sentence; counted, not measured.
     """
@@ -75,6 +76,7 @@ class AnalysedImage(msgspec.Struct, frozen=True, rename="camel"):
     digest: str
     analysis: Analysis
     steps: tuple[Step, ...]
+    wins: tuple[str, ...]
     objections: tuple[str, ...]
     win: str
 
@@ -86,6 +88,7 @@ class PlannedImage(msgspec.Struct, frozen=True, rename="camel"):
         platform: of the image.
         digest: of its manifest.
         steps: one for each rule.
+        wins: what each step wins, in their order; "" where nothing starts less. Counted, not measured.
         objections: what speaks against it.
         win: what it wins, in a sentence; counted, not measured.
     """
@@ -93,6 +96,7 @@ class PlannedImage(msgspec.Struct, frozen=True, rename="camel"):
     platform: str
     digest: str
     steps: tuple[Step, ...]
+    wins: tuple[str, ...]
     objections: tuple[str, ...]
     win: str
 
@@ -180,6 +184,7 @@ def analyse_images(source: Place, platform: str, wanted: Wanted, places: Places)
                 image.digest,
                 analysis,
                 plan.steps,
+                wins_of(plan, registry),
                 tuple(map(str, plan.objections)),
                 win_of(plan, registry, edited(registry, plan.edits)),
             )
@@ -198,7 +203,8 @@ def plan_images(source: Place, platform: str, wanted: Wanted, places: Places) ->
         registry = _readable(read_image_hives(image, places), places)
         plan = wanted.plan(registry)
         win = win_of(plan, registry, edited(registry, plan.edits))
-        found.append(PlannedImage(str(image.platform), image.digest, plan.steps, tuple(map(str, plan.objections)), win))
+        objections, wins = tuple(map(str, plan.objections)), wins_of(plan, registry)
+        found.append(PlannedImage(str(image.platform), image.digest, plan.steps, wins, objections, win))
     return tuple(found)
 
 

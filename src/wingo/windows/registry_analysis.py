@@ -172,6 +172,40 @@ def win_of(plan: Plan, before: Registry, after: Registry) -> str:
     )
 
 
+def wins_of(plan: Plan, before: Registry) -> tuple[str, ...]:
+    """What each step of a plan wins, in the order of the steps: a sentence, or "" where nothing starts less.
+
+    Args:
+        plan: for that registry.
+        before: the registry as it is.
+    """
+    services = read_services(before) if SYSTEM in before.hives else Services(())
+    running: dict[str, set[str]] = {}
+    for service in services:
+        if service.start is Start.AUTOMATIC and not service.is_driver:
+            running.setdefault(process_of(service), set()).add(service.name)
+    wins = []
+    for step in plan.steps:
+        known = services.find(step.subject.removeprefix("service ")) if step.edits else None
+        wins.append(_win(known, running, step.after) if known is not None else "")
+    return tuple(wins)
+
+
+def _win(service: Service, running: dict[str, set[str]], after: str) -> str:
+    if after not in ("disabled", "demand", "deleted"):
+        return ""
+    if service.start is not Start.AUTOMATIC:
+        if service.triggers and after != "demand":
+            return f"{service.triggers} trigger(s) start it no more"
+        return "it could be started when asked for, and cannot now" if after != "demand" else ""
+    process = process_of(service)
+    others = running.get(process, set())
+    others.discard(service.name)
+    if others:
+        return f"one service less in {process}, which {len(others)} others start as well"
+    return f"{process} does not start"
+
+
 def process_of(service: Service) -> str:
     """What a service runs in."""
     matched = _HOST.search(service.image)

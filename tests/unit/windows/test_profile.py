@@ -11,7 +11,7 @@ from wingo.pipeline.profiles import load_profiles, profile_names
 from wingo.testing.hives import sample_registry
 from wingo.windows.profile import Profile, ServiceRule, ValueRule, parse_profile, plan_profiles, steps_of_edits
 from wingo.windows.registry import Registry, edited
-from wingo.windows.registry_analysis import analyse, totals, win_of
+from wingo.windows.registry_analysis import analyse, totals, win_of, wins_of
 
 REGISTRY = sample_registry()
 RULE = 'reason = "r"\nsource = "s"\n'
@@ -134,3 +134,22 @@ def test_what_a_plan_wins():
     assert win_of(plan, REGISTRY, after).startswith("1 fewer services start by themselves (8 of 9)")
     assert win_of(plan_profiles([], REGISTRY), REGISTRY, REGISTRY) == "nothing changes"
     assert totals(REGISTRY).services["disabled"] + 1 == totals(after).services["disabled"]
+
+
+def test_what_each_step_wins():
+    rules = tuple(
+        ServiceRule(name=name, start=start, reason="r", source="s")
+        for name, start in (
+            ("Spooler", "disabled"),
+            ("DiagTrack", "manual"),
+            ("W32Time", "disabled"),
+            ("Fax", "delete"),
+        )
+    )
+    plan = plan_profiles([Profile("p", services=rules)], REGISTRY)
+    assert wins_of(plan, REGISTRY) == (
+        "%SystemRoot%\\System32\\spoolsv.exe does not start",
+        "one service less in svchost -k netsvcs, which 6 others start as well",
+        "1 trigger(s) start it no more",
+        "it could be started when asked for, and cannot now",
+    )
