@@ -190,7 +190,7 @@ class ExtractArchive(_Edit, frozen=True, tag="extract"):
 
 
 class RunGo(_Edit, frozen=True, tag="go"):
-    """Runs the local Go toolchain over the stage's files, as the Windows one would run.
+    """Runs the local Go toolchain over the stage's files, as the Windows one would run, with settings of the stage's own.
 
     Attributes:
         argv: `go` and its arguments.
@@ -204,7 +204,10 @@ class RunGo(_Edit, frozen=True, tag="go"):
 
 
 class RunGit(_Edit, frozen=True, tag="git"):
-    """Runs the local git over the stage's files; only when it may use the network, if it needs it."""
+    """Runs the local git over the stage's files; only when it may use the network, if it needs it.
+
+    Neither this machine's settings nor its credentials are to be used: HOME and GIT_CONFIG_SYSTEM belong to the stage.
+    """
 
     argv: tuple[str, ...]
     directory: str

@@ -26,6 +26,7 @@ from wingo.dockerfile.lowering.edits import (
     RemovePath,
     SetVariable,
     WriteFile,
+    describe,
     has_hole,
     shown,
 )
@@ -72,6 +73,7 @@ class Session:
         registry: the registry.
         variables: of the process.
         directory: where it is.
+        stage_variables: what later steps of the stage get as well (`go env -w`).
         edits: so far.
         notes: so far, each once.
         at: the place in the command's text of what runs now.
@@ -86,6 +88,7 @@ class Session:
         self.registry = state.registry
         self.variables: Variables = process_environment(state)
         self.directory = state.directory
+        self.stage_variables: list[tuple[str, str]] = []
         self.edits: list[Edit] = []
         self.notes: dict[str, None] = {}
         self.at = 0
@@ -101,7 +104,12 @@ class Session:
 
     def state(self) -> State:
         """The state as it is now; variables and directory of a process end with it."""
-        return msgspec.structs.replace(self.start, tree=self.tree, registry=self.registry)
+        return msgspec.structs.replace(
+            self.start,
+            tree=self.tree,
+            registry=self.registry,
+            settings=(*self.start.settings, *self.stage_variables),
+        )
 
     def fork(self) -> Session:
         """A copy, for what may turn out not to be done."""
@@ -110,6 +118,7 @@ class Session:
         other.__dict__.update(
             tree=self.tree.copy(),
             variables=self.variables.copy(),
+            stage_variables=list(self.stage_variables),
             edits=list(self.edits),
             notes=dict(self.notes),
             hashes=dict(self.hashes),
@@ -151,8 +160,12 @@ class Session:
         """Records an edit.
 
         Raises:
-            CannotLower: there were too many.
+            CannotLower: there were too many; while building, a part of it is not known.
         """
+        if not self.planning and any(
+            isinstance(text, str) and has_hole(text) for text in msgspec.structs.astuple(edit)
+        ):
+            raise CannotLower(f"what it does is not known: {describe(edit)}")
         if len(self.edits) >= MAX_EDITS:
             raise CannotLower(f"the step comes to more than {MAX_EDITS} edits")
         self.edits.append(edit)
@@ -420,7 +433,10 @@ class Session:
         if item is not None and item.path == source.path and not source.unknown:
             raise CommandFailed(f"{source.text} cannot be copied onto itself")
         access = item.access if item is not None and item.is_file else ""
-        self.tree.put(Item(place, Kind.FILE, source.content, access, source.bits, at=source.at))
+        # In a plan the source may be a directory, or the target one that is there.
+        unsure = source.unknown or (item is not None and item.unknown)
+        kind = Kind.UNKNOWN if unsure else Kind.FILE
+        self.tree.put(Item(place, kind, source.content, access, source.bits, at=source.at))
         if not quiet:
             self.add(CopyPath(source.text, path_text(place)))
 
@@ -642,7 +658,7 @@ class Session:
         if found is None:
             return
         algorithm, index = found
-        edit = self.edits[index] if index < len(self.edits) else None
+        edit = self.edits[index] if 0 <= index < len(self.edits) else None
         if isinstance(edit, Download):
             self.edits[index] = msgspec.structs.replace(edit, expected=f"{algorithm.lower()}:{wanted.lower()}")
 

@@ -29,6 +29,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         flavour: "nanoserver", "servercore", "server" or "" when not known.
         architecture: GOARCH of the stage.
         toolchain: the stage's base is a Go toolchain image, so that `go` and `git` are there: the local ones.
+        settings: variables that steps set for later ones alone (`go env -w`, `git config --global`); never in the image.
+        epoch: seconds since 1970, which `Get-Date` says.
         planning: nothing has been done yet: what is not known is taken to be as the step needs it.
     """
 
@@ -40,6 +42,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     flavour: str = ""
     architecture: str = "amd64"
     toolchain: bool = False
+    settings: tuple[tuple[str, str], ...] = ()
+    epoch: int = 0
     planning: bool = False
 
     @property
@@ -140,7 +144,7 @@ def process_environment(state: State) -> Variables:
     if "TEMP" not in {upcase(name) for name in own}:
         for name in ("TEMP", "TMP"):
             variables.set(name, rf"{profile}\AppData\Local\Temp")
-    for name, value in state.environment:
+    for name, value in (*state.settings, *state.environment):
         variables.set(name, value)
     return variables
 

@@ -222,6 +222,7 @@ class Tree:
                 item = self.changes[above]
                 if item is None or item.kind is Kind.FILE:
                     return None
+                vague = vague or item.kind is Kind.UNKNOWN
         if found := self.base.find(path):
             return found
         return Item(path, Kind.UNKNOWN) if vague or not self.base.known else None

@@ -534,8 +534,11 @@ def version(cmd: Cmd, rest: str) -> int:
 
 
 def start(cmd: Cmd, rest: str) -> int:
-    """`start`: what runs beside a step ends with it."""
-    del cmd
+    """`start`: with /wait the program itself; what runs beside a step ends with it."""
+    found = re.match(r"\s*(?:\"[^\"]*\"\s*)?((?:/\w+\s+)*)(.+)", rest)
+    if found is not None and "/wait" in found[1].lower().split():
+        cmd.command(found[2])
+        return cmd.error_level
     raise CannotLower(
         f"start{rest[:60]} runs something beside the step", "Run it in the step itself, or when the container starts."
     )

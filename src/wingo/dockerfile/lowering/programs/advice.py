@@ -9,7 +9,11 @@ _VERIFYING = re.compile(r"(?:--?|/)?(?:version|help|v|vv|h|\?|info|about)\Z|-V\Z
 
 def is_verification(arguments: tuple[str, ...]) -> bool:
     """Whether a program is only asked for its version or help."""
-    return 0 < len(arguments) <= 2 and all(_VERIFYING.match(argument) for argument in arguments)
+    if not 0 < len(arguments) <= 3:
+        return False
+    *before, last = arguments
+    plain = all(_VERIFYING.match(argument) or re.fullmatch(r"[a-z][a-z-]*", argument) for argument in before)
+    return bool(plain and _VERIFYING.match(last)) and not (before and last.lower() in ("v", "h", "/v"))
 
 
 _INSTALLERS = "COPY the program's own files, or download its zip and use Expand-Archive or tar."

@@ -336,4 +336,18 @@ def file_hash(session: Session, item: Item, algorithm: str) -> str:
     return hash_of(item.content, algorithm.lower()).upper()
 
 
-PROGRAMS: dict[str, Program] = {"curl": curl, "tar": tar, "certutil": certutil}
+def arc(session: Session, call: Call) -> int:
+    """`arc unarchive FILE [DIRECTORY]` (github.com/mholt/archiver): zip and tar archives alone."""
+    words = [word for word in call.arguments if not word.startswith("-")]
+    if len(words) not in (2, 3) or words[0] not in ("unarchive", "extract"):
+        raise CannotLower(f"arc {' '.join(call.arguments)[:60]} is not lowered", "Use tar -xf.")
+    archive = session.path(words[1])
+    if not re.search(r"\.(zip|tar|tgz|tar\.\w+|tbz2|txz)\Z", words[1], re.IGNORECASE):
+        raise CannotLower(f"arc reads {words[1]}, which is neither zip nor tar", "Use an archive that tar reads.")
+    target = session.path(words[2]) if len(words) > 2 else session.directory
+    session.tree.make_directories(target)
+    extract(session, archive, target, "any", overwrite=False)
+    return 0
+
+
+PROGRAMS: dict[str, Program] = {"arc": arc, "curl": curl, "tar": tar, "certutil": certutil}

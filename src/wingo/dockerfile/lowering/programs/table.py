@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wingo.dockerfile.lowering.programs import (
+    access,
     archives,
     files,
     registry_tools,
@@ -14,6 +15,7 @@ from wingo.dockerfile.lowering.programs import (
 from wingo.dockerfile.lowering.programs.calls import Program
 
 PROGRAMS: dict[str, Program] = {
+    **access.PROGRAMS,
     **archives.PROGRAMS,
     **files.PROGRAMS,
     **registry_tools.PROGRAMS,

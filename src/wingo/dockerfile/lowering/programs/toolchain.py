@@ -2,43 +2,125 @@
 
 from __future__ import annotations
 
-from wingo.dockerfile.lowering.edits import RunGit, RunGo
+import re
+
+from wingo.dockerfile.lowering.edits import CheckProgram, RunGit, RunGo
 from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.programs.advice import is_verification
 from wingo.dockerfile.lowering.programs.calls import Call, Program
 from wingo.dockerfile.lowering.session import CommandFailed, Session
 from wingo.hive.upcase import upcase
 from wingo.windows.paths import path_text
 
-_PASSED_ON = ("GO", "CGO_", "GIT_", "CC", "CXX", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PATH")
+_PASSED_ON = re.compile(
+    r"GO[A-Z0-9]*|CGO_[A-Z_]+|CC|CXX|AR|HTTPS?_PROXY|NO_PROXY|GIT_CONFIG_(?:COUNT|KEY_\d+|VALUE_\d+)"
+)
+"""Variables that go and git read, and that choose no program for git to run."""
+_RUNNING = {
+    "run": "runs a Windows program",
+    "generate": "runs programs that the source names",
+    "tool": "runs a tool",
+    "bug": "opens a browser",
+    "telemetry": "changes this machine's settings",
+}
+_GIT_VERBS = frozenset({"clone", "checkout", "fetch", "submodule", "rev-parse", "describe", "init", "pull", "reset", "log", "status", "switch", "show", "tag", "branch", "remote"})  # fmt: skip
 
 
 def go(session: Session, call: Call) -> int:
-    """`go …`."""
-    if not session.start.toolchain:
-        raise CannotLower(
-            "go runs in a stage whose base is a Go toolchain image",
-            "Begin the stage FROM golang, and COPY --from it what it builds.",
-        )
-    if not call.arguments:
+    """`go …`: what compiles is run, what runs programs is not."""
+    words = call.arguments
+    if not words:
         raise CommandFailed("go: no command given", 2)
-    return _run(session, call, RunGo(("go", *call.arguments), path_text(session.directory), environment(session)))
+    verb = words[0]
+    if not session.start.toolchain:
+        if is_verification(words):
+            return _verify(session, call)
+        session.note("the local Go toolchain runs in place of the one that the stage installed")
+    flags = " ".join((*words, session.variables.get("GOFLAGS") or ""))
+    if re.search(r"(?:^|\s)--?(?:toolexec|exec|vettool)\b", flags):
+        raise CannotLower("go -toolexec, -exec and -vettool run programs of the Dockerfile's choice", "Leave it out.")
+    if verb in _RUNNING:
+        raise CannotLower(f"go {verb} {_RUNNING[verb]}", "Do it before the build, or in a Linux stage.")
+    if verb == "test":
+        session.note("go test would run a Windows program: it is left out, and only that go is there is checked")
+        return _verify(session, call)
+    if verb == "env":
+        return _go_env(session, call)
+    return _run(session, call, RunGo(("go", *words), path_text(session.directory), environment(session)))
+
+
+def _go_env(session: Session, call: Call) -> int:
+    """`go env -w NAME=VALUE` is for the stage's later steps; without -w it only shows."""
+    if "-w" in call.arguments:
+        pairs = [word.partition("=") for word in call.arguments[1:] if not word.startswith("-")]
+        session.stage_variables += [(name, value) for name, _, value in pairs]
+        for name, _, value in pairs:
+            session.variables.set(name, value)
+        return 0
+    call.output.unknown = "go env"
+    return 0
 
 
 def git(session: Session, call: Call) -> int:
-    """`git …`."""
+    """`git …`: what fetches, checks out and asks; settings are for the stage's own git alone, never this machine's."""
+    words = call.arguments
+    if is_verification(words):
+        return _verify(session, call)
+    verb = words[0] if words else ""
+    if verb == "config":
+        return _git_config(session, call)
+    if verb not in _GIT_VERBS:
+        raise CannotLower(f"git {' '.join(words)[:80]} is not lowered", f"git {', '.join(sorted(_GIT_VERBS))} are.")
+    if any(
+        re.match(r"--?(?:upload-pack|receive-pack|u|exec|config|c|template)\b", word) or re.match(r"\w+::", word)
+        for word in words
+    ):
+        raise CannotLower("this git command runs a program of the Dockerfile's choice", "Clone with an https address.")
+    if not session.start.toolchain:
+        session.note("the local git runs in place of the one that the stage installed")
+    return _run(session, call, RunGit(("git", *words), path_text(session.directory), environment(session)))
+
+
+def _git_config(session: Session, call: Call) -> int:
+    """`git config --global NAME VALUE`: as variables that git and go read (git-config, GIT_CONFIG_COUNT)."""
+    words = [word for word in call.arguments[1:] if word not in ("--global", "--system", "--add", "--replace-all")]
+    scoped = any(word in ("--global", "--system") for word in call.arguments)
+    if not scoped and len(words) == 2 and not words[0].startswith("-"):
+        return _run(session, call, RunGit(("git", *call.arguments), path_text(session.directory), environment(session)))
+    if len(words) != 2 or words[0].startswith("-"):
+        raise CannotLower(f"git {' '.join(call.arguments)[:80]} is not lowered", "git config --global NAME VALUE is.")
     if not session.start.toolchain:
         raise CannotLower(
-            "git runs in a stage whose base is a Go toolchain image",
-            "Begin the stage FROM golang, or use ADD with a Git address.",
+            "git config --global or --system changes files of the image's own git",
+            "COPY a gitconfig to where it reads it.",
         )
-    if call.arguments[:1] == ("config",) and any(word in call.arguments for word in ("--global", "--system")):
-        session.note(f"git {' '.join(call.arguments)} changes the settings of the stage's git, which is not shipped")
-    return _run(session, call, RunGit(("git", *call.arguments), path_text(session.directory), environment(session)))
+    if re.match(
+        r"(?i)(?:core\.(?:sshcommand|gitproxy|editor|pager|fsmonitor|hookspath)|credential\b.*|alias\.|filter\.|diff\.|include)",
+        words[0],
+    ):
+        raise CannotLower(f"the git setting {words[0]} runs programs or reads secrets", "Use a secret mount.")
+    count = int(session.variables.get("GIT_CONFIG_COUNT") or 0)
+    pairs = [
+        ("GIT_CONFIG_COUNT", str(count + 1)),
+        (f"GIT_CONFIG_KEY_{count}", words[0]),
+        (f"GIT_CONFIG_VALUE_{count}", words[1]),
+    ]
+    session.stage_variables += pairs
+    for name, value in pairs:
+        session.variables.set(name, value)
+    session.note(f"git config {words[0]} holds for the stage's later steps, and is not shipped")
+    return 0
+
+
+def _verify(session: Session, call: Call) -> int:
+    session.add(CheckProgram(call.name, (call.name, *call.arguments)))
+    call.output.unknown = call.name
+    return 0
 
 
 def environment(session: Session) -> tuple[tuple[str, str], ...]:
     """The variables that a toolchain reads."""
-    return tuple((name, value) for name, value in session.variables.items() if upcase(name).startswith(_PASSED_ON))
+    return tuple((name, value) for name, value in session.variables.items() if _PASSED_ON.fullmatch(upcase(name)))
 
 
 def _run(session: Session, call: Call, operation: RunGo | RunGit) -> int:
