@@ -25,6 +25,7 @@ examples:
   wingo diff registry.example/team/app:v1 registry.example/team/app:v2
   wingo diff registry.example/team/app:v1 oci:out --platform ltsc2022
   wingo diff oci:out oci:other --json
+  wingo diff oci:out oci:other --html changes.html
 
 Bases in a registry are not fetched: --with-base reads their files too.
 """
@@ -40,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", metavar="A", help=PLACE_HELP)
     parser.add_argument("after", metavar="B", help="the same")
     parser.add_argument("--all", action="store_true", help="list every file and package, however many differ")
+    parser.add_argument("--html", metavar="FILE", help="write a page instead")
     add_image(parser)
 
 
@@ -53,6 +55,12 @@ def run(args: argparse.Namespace, host: Host) -> int:
     before, after = place_of(args.before), place_of(args.after)
     with places:
         report = compare(before, after, platform, places, with_base=args.with_base)
+    if args.html:
+        from wingo.cli.html.diff_page import diff_page
+
+        host.write_text(args.html, diff_page(report))
+        host.console.result(host.path(args.html))
+        return OK
     if args.json:
         host.console.result(as_json(report))
         return OK
@@ -73,12 +81,13 @@ def _lines(report: Difference, *, everything: bool) -> Iterator[str]:
         yield f"- {platform} is in A alone"
     for platform in report.added:
         yield f"+ {platform} is in B alone"
+    told: dict[tuple[Changed, ...], str] = {}
     for image in report.images:
         yield ""
-        yield from _image_lines(image, everything=everything)
+        yield from _image_lines(image, told.setdefault(image.config, image.platform), everything=everything)
 
 
-def _image_lines(image: ImageDifference, *, everything: bool) -> Iterator[str]:
+def _image_lines(image: ImageDifference, config_as: str, *, everything: bool) -> Iterator[str]:
     yield f"{image.platform}  {_sizes(image.size_before, image.size_after)}"
     if not image.differs:
         yield (
@@ -87,7 +96,9 @@ def _image_lines(image: ImageDifference, *, everything: bool) -> Iterator[str]:
             else "  nothing differs but times and the documents' bytes"
         )
         return
-    if image.config:
+    if image.config and config_as != image.platform:
+        yield f"  config: as for {config_as}"
+    elif image.config:
         yield "  config"
         yield from (f"    {_changed(item)}" for item in image.config)
     yield "  layers"

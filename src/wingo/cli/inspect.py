@@ -6,14 +6,16 @@ import argparse
 from typing import TYPE_CHECKING
 
 from wingo.cli.exit_codes import OK
+from wingo.cli.flags import settings_of
 from wingo.cli.listing import PLACE_HELP, open_places, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wingo.host import Host
-    from wingo.pipeline.inspecting import AttachedRow, BaseRow, ImageRow, Inspection
+    from wingo.pipeline.inspecting import AttachedRow, BaseRow, ImageRow, Inspected, Inspection
     from wingo.pipeline.places import Places
+    from wingo.pipeline.settings import Settings
 
 _DESCRIPTION = """\
 Shows what is at a place: the images of an index, their layers and which of them they share, the bases that they stand on
@@ -26,9 +28,15 @@ examples:
   wingo inspect oci:out --layers
   wingo inspect registry.example/team/app:v1 --platform ltsc2022 --config
   wingo inspect oci-archive:app.tar --raw | sha256sum
+  wingo inspect registry.example/team/app:v1 --html app.html
 
 With --raw the bytes are those of the manifest or index, to the last one.
 """
+_HOSTS = (
+    *("ltsc2019", "ltsc2022", "10.0.22631", "23H2", "ltsc2025", "10.0.26200"),
+    *("linux/amd64", "linux/arm64"),
+)
+"""The hosts of the page's matrix: every release that Microsoft still serves, and its desktop siblings."""
 _SHORT = 19
 _MAX_COMMAND = 100
 
@@ -45,6 +53,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--layers", action="store_true", help="list every layer with the command that made it")
     shown.add_argument("--config", action="store_true", help="print the image's config")
     shown.add_argument("--raw", action="store_true", help="print the manifest or index as it is")
+    shown.add_argument(
+        "--html",
+        metavar="FILE",
+        help="write a page with the layers, the programs by package, findings and hosts; reads the image's own layers",
+    )
     add_settings(parser, everywhere_only=True)
     add_output(parser)
 
@@ -56,10 +69,14 @@ def run(args: argparse.Namespace, host: Host) -> int:
     from wingo.pipeline.report import as_json
 
     places, platform = open_places(args, host)
+    settings = settings_of(args, host)
     with places:
         if args.raw or args.config:
             return _print_document(args, host, platform, places)
-        report = inspect(place_of(args.place), platform, places, host.now()).report
+        found = inspect(place_of(args.place), platform, places, host.now())
+        report = found.report
+        if args.html:
+            return _write_page(args, host, found, places, settings)
     for note in report.notes:
         host.console.note(printable(note))
     if args.json:
@@ -67,6 +84,35 @@ def run(args: argparse.Namespace, host: Host) -> int:
         return OK
     for line in _lines(report, layers=args.layers):
         host.console.result(printable(line))
+    return OK
+
+
+def _write_page(args: argparse.Namespace, host: Host, found: Inspected, places: Places, settings: Settings) -> int:
+    """Writes the page: what was inspected, the programs, what `wingo check` says, and what hosts would take."""
+    from wingo.cli.html.image_page import HostRow, ImagePage, image_page
+    from wingo.pipeline.checking import check_artifact, policy_of
+    from wingo.pipeline.inspecting import programs_of
+    from wingo.pipeline.rulebook import BY_ID
+    from wingo.windows.hosts import parse_host, picks
+
+    place = str(place_of(args.place))
+    checked = check_artifact(place, found.artifact, places, policy_of(settings), host.now())
+    candidates = [image.platform for image in found.images]
+    systems = {platform.os for platform in candidates}
+    hosts = [parse_host(text) for text in _HOSTS if "windows" in systems or text.startswith("linux")]
+    page = image_page(
+        ImagePage(
+            report=found.report,
+            programs=programs_of(found, places),
+            findings=checked.findings,
+            titles={number: rule.title for number, rule in BY_ID.items()},
+            candidates=candidates,
+            hosts=[HostRow(item, tuple(picks(candidates, item))) for item in hosts],
+            notes=tuple(dict.fromkeys((*found.report.notes, *checked.notes))),
+        )
+    )
+    host.write_text(args.html, page)
+    host.console.result(host.path(args.html))
     return OK
 
 

@@ -15,7 +15,9 @@ from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest
 from wingo.oci.place import Place
 from wingo.pipeline.base_layers import BaseLayers, base_of
+from wingo.pipeline.programs import GoProgram, find_programs
 from wingo.pipeline.transfer import read_platform
+from wingo.pipeline.viewing import view_of
 from wingo.stores.parallel import each
 from wingo.stores.reading import is_runnable
 from wingo.windows.osversion import name_of, parse_os_version
@@ -210,6 +212,23 @@ def inspect(place: Place, platform: str, places: Places, now: float) -> Inspecte
         notes=tuple(notes),
     )
     return Inspected(artifact, images, bases, report)
+
+
+def programs_of(inspected: Inspected, places: Places) -> dict[str, tuple[str, GoProgram, tuple[str, ...]]]:
+    """The Go programs in the images' own layers, by digest: the path, what was found out, and the images' platforms.
+
+    Raises:
+        ContentError: a layer is damaged.
+        RemoteError: a registry does not give it.
+    """
+    found: dict[str, tuple[str, GoProgram, tuple[str, ...]]] = {}
+    for image, base in zip(inspected.images, inspected.bases, strict=True):
+        view = view_of(image, places, base_layers=False, base=base)
+        own = (node for node in view.walk() if node.layer >= base.count)
+        for path, program in find_programs(view, own, places).items():
+            known = found.get(program.digest, (path, program, ()))
+            found[program.digest] = (*known[:2], (*known[2], str(image.platform)))
+    return found
 
 
 def _row(image: Image, base: BaseLayers, holders: Counter[Digest], now: float) -> ImageRow:
