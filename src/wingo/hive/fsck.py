@@ -227,7 +227,7 @@ class _Check:
             self.note("root-flags", offset, f"the root's flags, {flags:#x}, are not those of a root", path)
         if not is_root and flags & cells.KEY_ROOT:
             self.note("root-flags", offset, "a key that is not the root says that it is", path)
-        if flags & (cells.KEY_VOLATILE | cells.KEY_MOUNT):
+        if flags & (cells.KEY_VOLATILE | cells.KEY_MOUNT | cells.KEY_PREDEFINED):
             self.note("volatile", offset, f"the flags {flags:#x} are not for a key in a file", path)
 
     def _check_layer(

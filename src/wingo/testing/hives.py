@@ -314,6 +314,8 @@ FAULTS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "a root that is none": ("root-flags", _number(lambda hive: at_key(hive, "", 2), 0x20, size=2)),
     "a second root": ("root-flags", _number(lambda hive: at_key(hive, "Select", 2), 0x24, size=2)),
     "a volatile key": ("volatile", _number(lambda hive: at_key(hive, "Select", 2), 0x21, size=2)),
+    "a mount point": ("volatile", _number(lambda hive: at_key(hive, "Select", 2), 0x22, size=2)),
+    "a predefined handle": ("volatile", _number(lambda hive: at_key(hive, "Select", 2), 0x60, size=2)),
     "a list of values that nobody counts": ("value-list", _number(lambda hive: at_key(hive, "Select", _VALUES), 0)),
     "a billion values": ("value-list", _number(lambda hive: at_key(hive, "Select", _VALUES), 1 << 30)),
     "two values of one name": (
