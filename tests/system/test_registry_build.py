@@ -154,3 +154,13 @@ def test_the_undo_of_optimize_on_such_an_image(site):
     assert host.wingo("optimize", "verify", "oci:smaller") == 0, host.err.getvalue()
     assert host.wingo("optimize", "undo", "oci:smaller", "-o", "oci:back", "--json") == 0
     assert json.loads((site.module / "back" / "index.json").read_text())["manifests"][0]["digest"] == before
+
+
+def test_a_rebase_keeps_the_layer_and_says_what_it_is_worth(site):
+    site.build(".", "--push", "-t", site.name(), "--platform", "ltsc2022", "--disable-service", "DiagTrack")
+    site.registry.add("windows/nanoserver:newer", windows_base(month=1, hives=HIVES))
+    host = site.host()
+    base = f"{site.registry.host}/windows/nanoserver:newer"
+    assert host.wingo("rebase", site.name(), "--base", base) == 0, host.err.getvalue()
+    assert "was made for the old base" in host.err.getvalue()
+    assert got(site, f"{SERVICES}\\DiagTrack", "Start", place=site.name()) == "4"

@@ -21,6 +21,8 @@ from wingo.windows.osversion import index_order
 
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?\Z")
 _MAX_PORT = 65535
+REGISTRY_COMMENT = "changes of the registry: "
+"""How the line of history begins of a layer that changes the base's registry."""
 
 
 class Origin(msgspec.Struct, frozen=True):

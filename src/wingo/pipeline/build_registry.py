@@ -12,7 +12,7 @@ from wingo.hive.edit import DeleteKey, Edit
 from wingo.hive.paths import HIVES
 from wingo.hive.regfile import parse_reg
 from wingo.image.derive import AddedLayer
-from wingo.pipeline.assemble import added_layer
+from wingo.pipeline.assemble import REGISTRY_COMMENT, added_layer
 from wingo.pipeline.hives import read_hive_file
 from wingo.pipeline.image_hives import read_image_hives
 from wingo.pipeline.optimizing import Wanted, safe_plan
@@ -112,5 +112,5 @@ def plan_for_base(base: Image | None, wanted: Wanted, places: Places, *, epoch: 
     if layer is None:
         return RegistryLayer(None, notes)
     packed = pack_registry_layer(layer, places, created_by="wingo build", epoch=epoch)
-    comment = f"changes of the registry: {', '.join(HIVES[hive] for hive in layer.changed)}"
+    comment = REGISTRY_COMMENT + ", ".join(HIVES[hive] for hive in layer.changed)
     return RegistryLayer(added_layer(packed, "wingo build", comment, epoch), notes)

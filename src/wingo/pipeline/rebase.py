@@ -20,6 +20,7 @@ from wingo.oci.media_types import family_of
 from wingo.oci.place import Place, PlaceKind
 from wingo.oci.platform import Platform
 from wingo.oci.reference import Reference, parse_reference
+from wingo.pipeline.assemble import REGISTRY_COMMENT
 from wingo.pipeline.bases import Base, choose_bases, find_bases
 from wingo.pipeline.report import PlatformReport
 from wingo.windows.osversion import index_order, parse_os_version
@@ -74,6 +75,7 @@ def rebase_reference(
     named = [_base_name(image) for image in based]
     found = _new_bases(based, named, bases, places)
     moved = [_moved(image, name, base, places) for image, name, base in zip(based, named, found, strict=True)]
+    notes += [note for old, image in zip(based, moved, strict=True) if (note := _registry_note(old, image))]
     unchanged = [image.digest for image in moved] == [image.digest for image in based]
     result: Image | Index = artifact if unchanged and not skipped else _same_shape(artifact, [*moved, *baseless])
     references = places.push(result, targets)
@@ -149,6 +151,17 @@ def _moved(image: Image, name: Reference, base: Base, places: Places) -> Image:
         return image
     pinned = Reference(name.registry, name.repository, digest=name.digest)
     return rebase(image, places.read_image(pinned), base.image, new_name=base.reference)
+
+
+def _registry_note(old: Image, moved: Image) -> str:
+    """What a layer is worth that was made for another registry."""
+    lines = (line.comment for line in old.config.history or ())
+    if old.digest == moved.digest or not any(comment.startswith(REGISTRY_COMMENT) for comment in lines):
+        return ""
+    return (
+        f"the layer of {moved.platform} that changes the registry was made for the old base, and repeats that one's "
+        "descriptors; build again when you can"
+    )
 
 
 def _same_shape(artifact: Image | Index, images: Sequence[Image]) -> Image | Index:

@@ -21,7 +21,7 @@ from wingo.hive.read import open_hive
 from wingo.image.insert import insert_layer, replace_images
 from wingo.image.model import Image, Index, Layer, images_of
 from wingo.oci.place import Place
-from wingo.pipeline.assemble import added_layer
+from wingo.pipeline.assemble import REGISTRY_COMMENT, added_layer
 from wingo.pipeline.image_hives import ImageHives, read_image_hives
 from wingo.pipeline.transfer import TransferReport, completed, read_platform, send
 from wingo.windows.layer import plan_layer
@@ -150,7 +150,7 @@ def change_image(
     if plan is None:
         return ChangedImage(image, image, None, tuple(edits))
     layer = pack_registry_layer(plan, places, created_by=created_by, epoch=epoch)
-    comment = f"changes of the registry: {', '.join(HIVES[hive] for hive in plan.changed)}"
+    comment = REGISTRY_COMMENT + ", ".join(HIVES[hive] for hive in plan.changed)
     result = insert_layer(image, plan.position, added_layer(layer, created_by, comment, epoch))
     verify_registry(result, plan.after, places)
     return ChangedImage(image, result, plan, tuple(edits))
