@@ -16,6 +16,7 @@ from wingo.check.rules import (
     layer_names,
     layer_records,
     libraries,
+    policy,
     secrets,
     size,
     start,
@@ -35,6 +36,7 @@ MODULES = (
     go,
     size,
     secrets,
+    policy,
     hosts,
     waivers,
 )

@@ -14,10 +14,11 @@ import msgspec
 from wingo.archive.unpack import Member
 from wingo.binary.buildinfo import BuildInfo, read_build_info
 from wingo.binary.facts import Binary
-from wingo.binary.functions import FunctionTable, read_functions
+from wingo.binary.functions import FunctionTable, package_of, read_functions
 from wingo.binary.lazy import LazyLibrary, lazy_libraries
 from wingo.binary.program import Program
 from wingo.check.capabilities import Found, capabilities
+from wingo.check.demands import NOTHING, Demands
 from wingo.check.rule import Needs
 from wingo.check.secrets import Secret
 from wingo.errors import Malformed
@@ -99,6 +100,16 @@ class Inspected(msgspec.Struct, frozen=True, dict=True):
             return None
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """Of a Go program's functions, inlined ones too."""
+        return frozenset() if self.functions is None else frozenset(self.functions.all_names())
+
+    @cached_property
+    def packages(self) -> frozenset[str]:
+        """Of a Go program's functions; dots in the last element of a path are escaped."""
+        return frozenset(map(package_of, self.names))
+
+    @cached_property
     def capabilities(self) -> tuple[Found, ...]:
         """What a Go program can do; () when it is none, or has no table of functions."""
         if self.functions is None:
@@ -171,6 +182,7 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         start: what a container of it starts.
         passwd: the text of /etc/passwd; "" when there is none, or it is not at hand.
         group: that of /etc/group.
+        demands: what the user wants of its programs.
     """
 
     image: Image
@@ -185,6 +197,7 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     start: Start = Start()
     passwd: str = ""
     group: str = ""
+    demands: Demands = NOTHING
 
     def has(self, needs: Needs) -> bool:
         """Whether a rule with these needs can look at it."""

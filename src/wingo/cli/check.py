@@ -49,6 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("rules")
     group.add_argument("--ignore", action="append", metavar="RULE,…", help="do not ask these rules")
+    group.add_argument(
+        "--vuln-db", metavar="PATH", help="a copy of Go's vulnerability database: vulndb.zip or its directory"
+    )
+    group.add_argument(
+        "--sources", action="append", metavar="TARGET", help="the programs' sources, ./cmd/app, for the ways of imports"
+    )
     group.add_argument("--rules", action="store_true", help="list the rules")
     group.add_argument(
         "--explain", metavar="RULE", help="print what a rule is about, with an example and how to mend it"
@@ -73,7 +79,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
     platform, args.platform = args.platform or "", None
     ignore = [word.strip() for item in args.ignore or () for word in item.split(",") if word.strip()]
     settings = settings_of(args, host)
-    report = _checked(args.places, platform, ignore, settings, host, _hosts(args, host))
+    report = _checked(args.places, platform, ignore, settings, host, _hosts(args, host), args.sources or [])
     if args.sarif:
         from wingo.check.sarif import to_sarif
         from wingo.pipeline.rulebook import BY_ID
@@ -102,15 +108,23 @@ def _hosts(args: argparse.Namespace, host: Host) -> tuple[HostProfile, ...]:
 
 
 def _checked(
-    texts: list[str], platform: str, ignore: list[str], settings: Settings, host: Host, hosts: tuple[HostProfile, ...]
+    texts: list[str],
+    platform: str,
+    ignore: list[str],
+    settings: Settings,
+    host: Host,
+    hosts: tuple[HostProfile, ...],
+    sources: list[str],
 ) -> CheckReport:
     from wingo.errors import RequestError
     from wingo.oci.place import PlaceKind, parse_place
     from wingo.pipeline.checking import check_artifact, policy_of, report_of
+    from wingo.pipeline.demanding import demands_of, with_sources
     from wingo.pipeline.places import Places
     from wingo.pipeline.transfer import read_platform
 
     policy = policy_of(settings, ignore)
+    demands = demands_of(settings, host.directory)
     reports: list[PlaceReport] = []
     with Places(host, settings) as places:
         for text in texts:
@@ -118,7 +132,8 @@ def _checked(
             if place.kind is PlaceKind.REGISTRY and host.is_directory(text):
                 raise RequestError(f"{text} is a directory", hint=f"Write oci:{text} for an OCI layout.")
             artifact = read_platform(place, platform, places)
-            reports.append(check_artifact(text, artifact, places, policy, host.now(), hosts))
+            wanted = with_sources(demands, sources, artifact, host)
+            reports.append(check_artifact(text, artifact, places, policy, host.now(), hosts, wanted))
     return report_of(reports)
 
 

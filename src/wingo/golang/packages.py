@@ -65,6 +65,8 @@ class Package(msgspec.Struct, frozen=True, rename="pascal"):
     syso_files: tuple[str, ...] = ()
     embed_patterns: tuple[str, ...] = ()
     embed_files: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    dep_only: bool = False
 
 
 class MainPackage(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ import msgspec
 
 from wingo.archive.unpack import MemberKind
 from wingo.binary.read import open_program
+from wingo.check.demands import NOTHING, Demands
 from wingo.check.engine import Skipped, Verdict, check
 from wingo.check.finding import Finding, Severity
 from wingo.check.policy import Policy, read_policy
@@ -131,6 +132,7 @@ def check_artifact(
     policy: Policy,
     now: float,
     hosts: Sequence[HostProfile] = (),
+    demands: Demands = NOTHING,
 ) -> PlaceReport:
     """Checks everything at one place.
 
@@ -141,11 +143,13 @@ def check_artifact(
         policy: what the user says of findings.
         now: seconds since 1970: waivers expire.
         hosts: the machines that it is to run on.
+        demands: what the user wants of programs (`wingo.pipeline.demanding`).
 
     Raises:
         RemoteError: a layer cannot be fetched.
+        ContentError: the database of vulnerabilities is damaged.
     """
-    gathered = _Gathering(places).gather(place, artifact, hosts)
+    gathered = _Gathering(places, demands).gather(place, artifact, hosts)
     verdict: Verdict = check(gathered.subject, policy, day_of(now))
     return PlaceReport(
         place,
@@ -213,8 +217,9 @@ class _Read(msgspec.Struct, frozen=True):
 
 
 class _Gathering:
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, demands: Demands) -> None:
         self.places = places
+        self.demands = demands
         self.notes: dict[str, None] = {}
 
     def gather(self, place: str, artifact: Image | Index, hosts: Sequence[HostProfile]) -> Gathered:
@@ -294,6 +299,7 @@ class _Gathering:
             passwd=self._text(view, "etc/passwd"),
             group=self._text(view, "etc/group"),
             start=start,
+            demands=self.demands,
         )
 
     def _text(self, view: View | None, path: str) -> str:

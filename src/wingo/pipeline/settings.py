@@ -126,6 +126,8 @@ SETTINGS = (
     Setting(
         "check", Kind.TABLE, "rules to ignore, severities, waivers; see docs/reference/checks.md", _CHECK, flag=False
     ),
+    Setting("policy", Kind.TABLE, "capabilities, packages and modules that programs must not have", _CHECK, flag=False),
+    Setting("vuln-db", Kind.TEXT, "a copy of Go's vulnerability database: vulndb.zip or its directory", _CHECK, "PATH"),
     Setting("name", Kind.WORDS, "the image's name, REGISTRY/NAME:TAG", _SHIP, "NAME", "t"),
     Setting("push", Kind.SWITCH, "push the image under its names", _SHIP),
     Setting(
@@ -186,6 +188,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_kebab):
     reg: tuple[str, ...] = ()
     no_check: bool = False
     check: dict[str, object] = {}
+    policy: dict[str, object] = {}
+    vuln_db: str = ""
     name: tuple[str, ...] = ()
     push: bool = False
     output: tuple[str, ...] = ()
@@ -226,7 +230,7 @@ def anchored(values: Layer, folder: str) -> Layer:
         return text if os.path.isabs(text) else os.path.join(folder, text)
 
     changed = dict(values)
-    for name in ("ca-file", "metadata-file"):
+    for name in ("ca-file", "metadata-file", "vuln-db"):
         if isinstance(value := values.get(name), str) and value:
             changed[name] = path(value)
     for name in ("copy", "reg"):

@@ -66,10 +66,7 @@ class GoProgram(msgspec.Struct, frozen=True):
 
     def has(self, *functions: str) -> bool:
         """Whether one of these functions is in it."""
-        table = self.functions
-        return table is not None and (
-            any(name in table.inlined for name in functions) or any(name in functions for name in table.names)
-        )
+        return not self.inspected.names.isdisjoint(functions)
 
 
 def go_programs(image: ImageSubject) -> Iterator[GoProgram]:

@@ -1,0 +1,309 @@
+"""`[policy]`, the database of vulnerabilities, and the rules over them."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from struct import pack
+
+import pytest
+
+from wingo.check.demands import Demands, is_below, read_demands
+from wingo.check.finding import Severity
+from wingo.check.imports import ImportGraph
+from wingo.check.policy import Policy
+from wingo.check.vulnerabilities import Vulnerabilities, go_version, semantic
+from wingo.errors import ContentError, RequestError
+from wingo.image.model import Image
+from wingo.pipeline.checking import check_artifact
+from wingo.pipeline.demanding import open_vulnerabilities
+from wingo.pipeline.places import Places
+from wingo.pipeline.settings import Settings
+from wingo.testing.host import FakeHost
+from wingo.testing.images import directory_entry, file_entry, image_of, layer_of
+from wingo.testing.programs import PE_BASE, go_build_info, go_functions, make_elf, make_pe
+
+Find = Callable[[Image, Demands], dict[str, str]]
+GRAPH = ImportGraph(
+    "example.com/app",
+    {
+        "example.com/app": ("fmt", "example.com/app/internal"),
+        "example.com/app/internal": ("example.com/lib/run",),
+        "example.com/lib/run": ("os/exec", "unsafe"),
+        "fmt": ("unsafe", "os"),
+    },
+    frozenset({"fmt", "os", "os/exec"}),
+)
+
+
+@pytest.fixture
+def find(tmp_path: Path) -> Find:
+    host = FakeHost(str(tmp_path), str(tmp_path / "cache"))
+
+    def found(image: Image, demands: Demands) -> dict[str, str]:
+        with Places(host, Settings()) as places:
+            report = check_artifact("a test", image, places, Policy(), 1_700_000_000.0, (), demands)
+        return {each.rule: each.message for each in report.findings if each.rule[:4] in ("WGO6", "WGO3")}
+
+    return found
+
+
+def image(
+    *functions: str,
+    calls: tuple[tuple[int, int], ...] = (),
+    version: str = "go1.27.1",
+    deps: str = "",
+    raw: bytes = b"",
+) -> Image:
+    """An image of one program with these functions of 16 bytes; calls are (caller, callee) by number."""
+    code = bytearray(b"\xcc" * 16 * max(len(functions), 1))
+    for caller, callee in calls:
+        code[16 * caller : 16 * caller + 5] = b"\xe8" + pack("<i", 16 * (callee - caller) - 5)
+    modules = f"path\texample.com/app\nmod\texample.com/app\t(devel)\ndep\texample.com/lib\tv1.2.0\th1:x=\n{deps}build\tGOOS=linux\n"
+    table = go_functions([(name, 16) for name in functions], text=PE_BASE + 0x1000)
+    program = raw or make_pe(code=bytes(code), rdata=table, data=go_build_info(version, modules))
+    config = {"os": "linux", "architecture": "amd64", "config": {"Entrypoint": ["/app"]}}
+    return image_of([layer_of([directory_entry("d"), file_entry("app", program)])], config)
+
+
+EXEC = ("main.main", "example.com/lib/run.Do", "os/exec.(*Cmd).Start", "os.StartProcess")
+CALLS = ((1, 2), (2, 3))
+
+
+def test_a_denied_capability_with_the_way_to_it(find: Find) -> None:
+    demands = Demands(("exec",), imports={"linux/amd64": GRAPH})
+    found = find(image(*EXEC, calls=CALLS), demands)
+    assert found["WGO601"] == (
+        "app starts other programs (exec), which the policy denies; brought by "
+        "example.com/app → example.com/app/internal → example.com/lib/run"
+    )
+    assert find(image(*EXEC, calls=CALLS), Demands(("exec",)))["WGO601"].endswith("brought by example.com/lib/run")
+    assert find(image("main.main"), demands) == {}
+
+
+def test_an_allowed_package(find: Find) -> None:
+    assert find(image(*EXEC, calls=CALLS), Demands(("exec",), {"exec": ("example.com/lib",)})) == {}
+    assert "WGO601" in find(image(*EXEC, calls=CALLS), Demands(("exec",), {"exec": ("example.com/library",)}))
+    # Nobody is seen to call it: then nobody is allowed.
+    assert "WGO601" in find(image(*EXEC), Demands(("exec",), {"exec": ("example.com/lib",)}))
+
+
+def test_denied_packages_and_modules(find: Find) -> None:
+    functions = ("main.main", "net/http/pprof.Index", "example.com/lib/run.Do")
+    assert find(image(*functions), Demands(("net/http/pprof",)))["WGO602"] == (
+        "app has the package net/http/pprof, which the policy denies"
+    )
+    found = find(image(*functions), Demands(("example.com/lib",), imports={"linux/amd64": GRAPH}))
+    assert found["WGO602"] == (
+        "app has the module example.com/lib v1.2.0 "
+        "(example.com/app → example.com/app/internal → example.com/lib/run), which the policy denies"
+    )
+    assert find(image(*functions), Demands(("net/http/pprofx", "example.com/li"))) == {}
+
+
+def test_unsafe_needs_sources(find: Find) -> None:
+    with_sources = Demands(("unsafe",), imports={"linux/amd64": GRAPH})
+    assert find(image("main.main"), with_sources)["WGO601"].endswith(
+        "import unsafe, which the policy denies: example.com/app → example.com/app/internal → example.com/lib/run"
+    )
+    assert (
+        find(image("main.main"), Demands(("unsafe",), {"unsafe": ("example.com/lib",)}, None, with_sources.imports))
+        == {}
+    )
+    assert set(find(image("main.main"), Demands(("unsafe",)))) == {"WGO603"}
+
+
+def test_a_program_that_cannot_be_judged(find: Find) -> None:
+    assert set(find(image(raw=make_elf()), Demands(("exec",)))) == {"WGO603"}
+    assert find(image(raw=make_elf()), Demands()) == {}
+
+
+def test_the_table() -> None:
+    demands = read_demands(
+        {"deny": ["exec", "net/http/pprof", "expvar", "example.com/x/..."], "allow": {"exec": ["a.b/c"]}}
+    )
+    assert demands.capabilities == ("exec",)
+    assert demands.paths == ("net/http/pprof", "expvar", "example.com/x/...")
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"deny": ["exce"]}, "Did you mean 'exec'?"),
+        ({"deny": ["nonsense"]}, "Capabilities are exec, net"),
+        ({"deny": ["a b/c"]}, "anything else is a path"),
+        ({"allow": {"exek": []}}, "Did you mean 'exec'?"),
+    ],
+)
+def test_a_wrong_table(table: dict[str, object], said: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        read_demands(table)
+    assert said in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "table", [{"deny": "exec"}, {"denny": []}, {"allow": {"exec": "x"}}, {"allow": {"exec": ["a b"]}}]
+)
+def test_a_table_of_the_wrong_shape(table: dict[str, object]) -> None:
+    with pytest.raises(RequestError, match="policy"):
+        read_demands(table)
+
+
+def test_below() -> None:
+    assert is_below("a/b", "a")
+    assert is_below("a", "a/...")
+    assert not is_below("ab", "a")
+
+
+def test_chains() -> None:
+    assert GRAPH.chain("os") == ("example.com/app", "fmt", "os")
+    assert GRAPH.chain("main") == ("example.com/app",)
+    assert GRAPH.chain("nowhere") == ()
+    assert GRAPH.importers("unsafe") == ("example.com/lib/run",)
+
+
+# The database of vulnerabilities.
+
+
+def vulnerability(
+    identity: str, module: str, events: list[dict[str, str]], imports: list[dict[str, object]] = (), **more: object
+):
+    affected = {
+        "package": {"name": module, "ecosystem": "Go"},
+        "ranges": [{"type": "SEMVER", "events": events}],
+        "ecosystem_specific": {"imports": list(imports)},
+    }
+    return {"schema_version": "1.3.1", "id": identity, "summary": f"{identity} is bad", "affected": [affected], **more}
+
+
+DOCUMENTS = [
+    vulnerability(
+        "GO-2026-0001",
+        "stdlib",
+        [{"introduced": "0"}, {"fixed": "1.26.5"}, {"introduced": "1.27.0-0"}, {"fixed": "1.27.2"}],
+        [{"path": "net/http", "symbols": ["Server.Serve", "Get"]}],
+        aliases=["CVE-2026-1", "GHSA-x"],
+    ),
+    vulnerability(
+        "GO-2026-0002", "stdlib", [{"introduced": "0"}], [{"path": "os", "symbols": ["X"], "goos": ["windows"]}]
+    ),
+    vulnerability("GO-2026-0003", "stdlib", [{"introduced": "0"}], withdrawn="2026-01-01T00:00:00Z"),
+    vulnerability(
+        "GO-2026-0004", "gopkg.in/yaml.v3", [{"introduced": "0"}, {"fixed": "3.0.1"}], [{"path": "gopkg.in/yaml.v3"}]
+    ),
+]
+
+
+def database(folder: Path, documents=DOCUMENTS) -> Path:
+    modules: dict[str, list[dict[str, str]]] = {}
+    for document in documents:
+        modules.setdefault(document["affected"][0]["package"]["name"], []).append({"id": document["id"]})
+    (folder / "ID").mkdir(parents=True)
+    (folder / "index").mkdir()
+    index = [{"path": path, "vulns": found} for path, found in modules.items()]
+    (folder / "index" / "modules.json").write_text(json.dumps(index))
+    for document in documents:
+        (folder / "ID" / f"{document['id']}.json").write_text(json.dumps(document))
+    return folder
+
+
+def zipped(folder: Path) -> Path:
+    path = folder.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.rglob("*.json"):
+            archive.write(file, str(file.relative_to(folder)))
+    return path
+
+
+@pytest.mark.parametrize("pack", [lambda folder: folder, zipped], ids=["directory", "zip"])
+def test_a_vulnerable_standard_library(find: Find, tmp_path: Path, pack: Callable[[Path], Path]) -> None:
+    demands = Demands(vulnerabilities=open_vulnerabilities(str(pack(database(tmp_path / "db")))))
+    bad = image("main.main", "net/http.(*Server).Serve")
+    assert find(bad, demands)["WGO311"] == (
+        "app: GO-2026-0001, CVE-2026-1 in go1.27.1: GO-2026-0001 is bad; it has net/http.(*Server).Serve"
+    )
+    assert "WGO311" in find(image("main.main", "net/http.Get", version="go1.26.4"), demands)
+    assert find(image("main.main", "net/http.Post"), demands) == {}  # none of its functions
+    for version in ("go1.26.5", "go1.27.2", "go1.27.2 X:jsonv2"):
+        assert find(image("main.main", "net/http.Get", version=version), demands) == {}
+    assert find(image("main.main", "os.X"), demands) == {}  # on Windows only
+    assert find(bad, Demands()) == {}
+
+
+def test_a_vulnerable_module(find: Find, tmp_path: Path) -> None:
+    demands = Demands(vulnerabilities=open_vulnerabilities(str(database(tmp_path / "db"))))
+    functions = ("main.main", "gopkg.in/yaml%2ev3.Unmarshal")
+    found = find(image(*functions, deps="dep\tgopkg.in/yaml.v3\tv3.0.0\th1:x=\n"), demands)
+    assert "GO-2026-0004 in gopkg.in/yaml.v3 v3.0.0" in found["WGO312"]
+    assert find(image(*functions, deps="dep\tgopkg.in/yaml.v3\tv3.0.1\th1:x=\n"), demands) == {}
+    assert find(image("main.main", deps="dep\tgopkg.in/yaml.v3\tv3.0.0\th1:x=\n"), demands) == {}
+    replaced = "dep\tgopkg.in/yaml.v3\tv3.0.0\n=>\texample.com/yaml\tv3.0.0\th1:x=\n"
+    assert find(image(*functions, deps=replaced), demands) == {}
+
+
+def test_without_functions_it_is_a_note(tmp_path: Path) -> None:
+    demands = Demands(vulnerabilities=open_vulnerabilities(str(database(tmp_path / "db"))))
+    host = FakeHost(str(tmp_path), str(tmp_path / "cache"))
+    program = make_pe(data=go_build_info("go1.27.1", "path\tx\n"))
+    with Places(host, Settings()) as places:
+        report = check_artifact("a test", image(raw=program), places, Policy(), 0.0, (), demands)
+    severities = {each.rule: each.severity for each in report.findings}
+    assert severities["WGO311"] is Severity.NOTE
+
+
+def test_no_database(tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as caught:
+        open_vulnerabilities(str(tmp_path / "nowhere.zip"))
+    assert "vulndb.zip" in caught.value.hint
+    (tmp_path / "text.zip").write_text("no zip")
+    with pytest.raises(ContentError, match="no zip file"):
+        open_vulnerabilities(str(tmp_path / "text.zip"))
+    with pytest.raises(ContentError, match=r"no index/modules\.json"):
+        open_vulnerabilities(str(tmp_path))
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "modules.json").write_text("{")
+    with pytest.raises(ContentError, match="its index"):
+        open_vulnerabilities(str(tmp_path))
+
+
+def test_a_damaged_document(tmp_path: Path) -> None:
+    folder = database(tmp_path / "db")
+    (folder / "ID" / "GO-2026-0001.json").write_text('{"id": 1}')
+    with pytest.raises(ContentError, match="GO-2026-0001"):
+        list(open_vulnerabilities(str(folder)).matches("stdlib", "go1.27.1"))
+
+
+def test_names_that_lead_out_of_the_database(tmp_path: Path) -> None:
+    read: list[str] = []
+
+    def reader(name: str) -> bytes | None:
+        read.append(name)
+        return b'[{"path":"stdlib","vulns":[{"id":"../../secret"}]}]' if name == "index/modules.json" else None
+
+    assert list(Vulnerabilities(reader).matches("stdlib", "go1.27.1")) == []
+    assert read == ["index/modules.json"]
+
+
+def test_the_order_of_versions() -> None:
+    ordered = [
+        "0.0.0-0",
+        "1.0.0-alpha",
+        "1.0.0-alpha.1",
+        "1.0.0-beta.2",
+        "1.0.0-beta.11",
+        "1.0.0-rc.1",
+        "1.0.0",
+        "v1.0.1",
+        "1.10.0",
+    ]
+    versions = [semantic(text) for text in ordered]
+    assert None not in versions
+    assert versions == sorted(versions)
+    assert semantic("(devel)") is None
+    assert semantic("v2.0.0+incompatible") == semantic("2.0.0")
+    assert go_version("go1.22rc1") == semantic("1.22.0-rc.1")
+    assert go_version("go1.21") == semantic("1.21.0")
+    assert go_version("devel go1.28-abc") == semantic("1.28.0")
+    assert go_version("unknown") is None
