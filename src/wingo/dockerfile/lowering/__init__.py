@@ -18,15 +18,18 @@ while isinstance(outcome := lower(command, shell, state, answers=answers), Needs
 ```
 
 The next step starts from `outcome.state`; what `COPY`, `ENV`, `WORKDIR` and `USER` change is set with
-`msgspec.structs.replace` and `Tree.put`. `layer_changes` gives what lies between two states as requests for a layer.
+`msgspec.structs.replace` and `Tree.put`. `layer_requests(before.tree, with_user_hive(after).tree, source)` gives what lies
+between two states as requests for a layer, `registry_edits(after)` the changes of the hives.
 """
 
 from __future__ import annotations
 
+from wingo.dockerfile.lowering.layers import layer_requests, read_user_hive, registry_edits, with_user_hive
 from wingo.dockerfile.lowering.lower import DEFAULT_SHELL, lower
 from wingo.dockerfile.lowering.outcome import Answer, Impossible, Lowered, Needs, Outcome, UnpackedFile
 from wingo.dockerfile.lowering.state import State
 from wingo.dockerfile.lowering.tree import Item, Kind, NoBase, Tree, UnreadBase
+from wingo.dockerfile.lowering.view_base import ViewBase
 
 __all__ = [
     "DEFAULT_SHELL",
@@ -42,5 +45,10 @@ __all__ = [
     "Tree",
     "UnpackedFile",
     "UnreadBase",
+    "ViewBase",
+    "layer_requests",
     "lower",
+    "read_user_hive",
+    "registry_edits",
+    "with_user_hive",
 ]
