@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from wingo.hive.fsck import fsck
@@ -15,7 +16,7 @@ from wingo.hive.write import write_hive
 from wingo.image.model import images_of
 from wingo.stores.layout import Layout
 from wingo.testing.bases import windows_base
-from wingo.testing.hives import registry_trees
+from wingo.testing.hives import registry_trees, service_key
 from wingo.testing.host import FakeHost
 from wingo.testing.images import file_entry, image_of, index_of, layer_of
 
@@ -242,3 +243,50 @@ def test_wrong_use(host, tmp_path, argv, problem):
 )
 def test_an_action_comes_first(host, argv, hint):
     assert hint in refused(host, *argv)
+
+
+def test_the_page(host, tmp_path):
+    from html.parser import HTMLParser
+
+    assert result(host, "analyze", "oci:app", "--html", "page.html").strip() == str(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+
+    class Reader(HTMLParser):
+        open_tags: list[str]
+
+        def handle_starttag(self, tag, attrs):
+            if tag not in ("meta", "br"):
+                self.open_tags.append(tag)
+
+        def handle_endtag(self, tag):
+            assert self.open_tags.pop() == tag
+
+    reader = Reader()
+    reader.open_tags = []
+    reader.feed(text)
+    assert reader.open_tags == []
+    assert "Registry of oci:app" in text
+    assert "HKEY_LOCAL_MACHINE\\SYSTEM\\ControlSet001\\Services" in text
+    assert "C:\\Windows\\System32\\spoolsv.exe" in text
+    assert "auto → disabled" in text
+    assert "<script" not in text
+    assert host.wingo("inspect", "oci:app", "--html", "whole.html") == 0, host.err.getvalue()
+    assert "Registry of windows/amd64" in (tmp_path / "whole.html").read_text()
+
+
+def test_names_in_a_registry_do_not_become_markup(host, tmp_path):
+    trees = registry_trees()
+    services = trees["SYSTEM"].children[0].children[1]
+    evil = service_key("<script>alert(1)</script>\x1b[31m", start=2)
+    control, _ = trees["SYSTEM"].children[0].children
+    current = msgspec.structs.replace(
+        trees["SYSTEM"].children[0],
+        children=(control, msgspec.structs.replace(services, children=(*services.children, evil))),
+    )
+    system = write_hive(msgspec.structs.replace(trees["SYSTEM"], children=(current, trees["SYSTEM"].children[1])))
+    Layout(str(tmp_path / "evil")).write(windows_base(hives={**HIVES, "SYSTEM": system}), ["latest"])
+    result(host, "analyze", "oci:evil", "--html", "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "\x1b" not in text + result(host, "analyze", "oci:evil")

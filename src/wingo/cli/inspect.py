@@ -90,8 +90,11 @@ def run(args: argparse.Namespace, host: Host) -> int:
 def _write_page(args: argparse.Namespace, host: Host, found: Inspected, places: Places, settings: Settings) -> int:
     """Writes the page: what was inspected, the programs, what `wingo check` says, and what hosts would take."""
     from wingo.cli.html.image_page import HostRow, ImagePage, image_page
+    from wingo.cli.html.registry import registry_sections
     from wingo.pipeline.checking import check_artifact, policy_of
     from wingo.pipeline.inspecting import programs_of
+    from wingo.pipeline.optimizing import Wanted, analyse_at_hand
+    from wingo.pipeline.profiles import load_profiles
     from wingo.pipeline.rulebook import BY_ID
     from wingo.windows.hosts import parse_host, picks
 
@@ -100,6 +103,7 @@ def _write_page(args: argparse.Namespace, host: Host, found: Inspected, places: 
     candidates = [image.platform for image in found.images]
     systems = {platform.os for platform in candidates}
     hosts = [parse_host(text) for text in _HOSTS if "windows" in systems or text.startswith("linux")]
+    analysed, left_out = analyse_at_hand(found.images, Wanted(load_profiles(["minimal"], host.read_text)), places)
     page = image_page(
         ImagePage(
             report=found.report,
@@ -108,7 +112,8 @@ def _write_page(args: argparse.Namespace, host: Host, found: Inspected, places: 
             titles={number: rule.title for number, rule in BY_ID.items()},
             candidates=candidates,
             hosts=[HostRow(item, tuple(picks(candidates, item))) for item in hosts],
-            notes=tuple(dict.fromkeys((*found.report.notes, *checked.notes))),
+            more=registry_sections(analysed),
+            notes=tuple(dict.fromkeys((*found.report.notes, *checked.notes, *left_out))),
         )
     )
     host.write_text(args.html, page)

@@ -76,7 +76,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add_output(made)
         return made
 
-    action("analyze", "tell what the registry is made of, and what in it is of no use", changes=True)
+    analyze = action("analyze", "tell what the registry is made of, and what in it is of no use", changes=True)
+    analyze.add_argument("--html", metavar="FILE", help="write it as a page")
     action("plan", "tell what would be changed, and what speaks against it", changes=True)
     apply = action("apply", "back up, change, and read the result back", writes=True, changes=True)
     apply.add_argument(
@@ -105,6 +106,12 @@ def _analyze(args: argparse.Namespace, host: Host) -> None:
 
     with _places(args, host) as places:
         found = analyse_images(_source(args, host), args.platform or "", _wanted(args, host), places)
+    if args.html:
+        from wingo.cli.html.registry import registry_page
+
+        host.write_text(args.html, registry_page(args.place, found))
+        host.console.result(host.path(args.html))
+        return
     if args.json:
         _print_json(found, host)
         return

@@ -21,6 +21,7 @@ from wingo.image.model import Image, Layer
 from wingo.oci.digest import Digest, encoded_of
 from wingo.oci.wire import decoder
 from wingo.stores.parallel import each
+from wingo.stores.registry.blob import RegistryBlob
 from wingo.windows.registry import LAYER_NAMES, Registry
 
 if TYPE_CHECKING:
@@ -145,6 +146,13 @@ def hive_files(image: Image, places: Places) -> Iterator[tuple[str, bytes]]:
                 yield f"layer {number}: {what}", _needed(found, name, places)
 
 
+def hives_at_hand(image: Image, places: Places) -> bool:
+    """Whether an image's hives can be read without fetching a layer from a registry."""
+    return all(
+        _remembered(layer, places) is not None or not isinstance(layer.open, RegistryBlob) for layer in image.layers
+    )
+
+
 def layer_hives(layer: Layer, places: Places) -> LayerHives:
     """The hives of one layer; its bytes are read the first time only.
 
@@ -152,18 +160,22 @@ def layer_hives(layer: Layer, places: Places) -> LayerHives:
         ContentError: the layer is not what it claims to be.
         RemoteError, HostError: it cannot be read.
     """
-    key = encoded_of(layer.diff_id)
-    known = places.cache.record(_KIND, key)
-    if known is not None:
-        try:
-            found = decoder(LayerHives).decode(known)
-            if all(places.cache.blobs.has(digest) for digest, _ in found.files.values()):
-                return found
-        except (msgspec.MsgspecError, ContentError):
-            pass  # another version of wingo wrote it
-    found = LayerHives(_extract(layer, places))
-    places.cache.keep_record(_KIND, key, msgspec.json.encode(found))
+    found = _remembered(layer, places)
+    if found is None:
+        found = LayerHives(_extract(layer, places))
+        places.cache.keep_record(_KIND, encoded_of(layer.diff_id), msgspec.json.encode(found))
     return found
+
+
+def _remembered(layer: Layer, places: Places) -> LayerHives | None:
+    known = places.cache.record(_KIND, encoded_of(layer.diff_id))
+    if known is None:
+        return None
+    try:
+        found = decoder(LayerHives).decode(known)
+        return found if all(places.cache.blobs.has(digest) for digest, _ in found.files.values()) else None
+    except (msgspec.MsgspecError, ContentError):
+        return None  # another version of wingo wrote it
 
 
 def _extract(layer: Layer, places: Places) -> dict[str, tuple[Digest, int]]:

@@ -7,13 +7,13 @@ documents, so that the former digest comes back exactly, and the edits both ways
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.errors import ContentError, Malformed, RequestError
+from wingo.errors import ContentError, Malformed, RequestError, WingoError
 from wingo.hive.edit import Edit
 from wingo.hive.paths import HIVES
 from wingo.hive.write import write_hive
@@ -22,7 +22,7 @@ from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest, parse_digest, sha256_digest
 from wingo.oci.place import Place
 from wingo.oci.wire import decode
-from wingo.pipeline.image_hives import ImageHives, read_image_hives
+from wingo.pipeline.image_hives import ImageHives, hives_at_hand, read_image_hives
 from wingo.pipeline.registry_layers import ChangedImage, change_artifact, change_image, registry_position
 from wingo.pipeline.transfer import TransferReport, completed, read_platform, send
 from wingo.stores.reading import read_artifact
@@ -170,26 +170,53 @@ def analyse_images(source: Place, platform: str, wanted: Wanted, places: Places)
         RequestError: there is none, or it has no hives.
         ContentError: a layer or a hive is not what it claims to be.
     """
+    images = _windows_images(_read(source, platform, places))
+    return tuple(analyse_image(image, wanted, places) for image in images)
+
+
+def analyse_image(image: Image, wanted: Wanted, places: Places) -> AnalysedImage:
+    """Analyses one Windows image.
+
+    Raises:
+        RequestError: it has no hives.
+        ContentError: a layer or a hive is not what it claims to be.
+    """
     from wingo.pipeline.viewing import view_of
 
-    found = []
-    for image in _windows_images(_read(source, platform, places)):
-        registry = _readable(read_image_hives(image, places), places)
-        view = view_of(image, places, base_layers=True)
-        analysis = analyse(registry, partial(_has_file, view) if view.complete else None)
-        plan = wanted.plan(registry)
-        found.append(
-            AnalysedImage(
-                str(image.platform),
-                image.digest,
-                analysis,
-                plan.steps,
-                wins_of(plan, registry),
-                tuple(map(str, plan.objections)),
-                win_of(plan, registry, edited(registry, plan.edits)),
+    registry = _readable(read_image_hives(image, places), places)
+    view = view_of(image, places, base_layers=True)
+    analysis = analyse(registry, partial(_has_file, view) if view.complete else None)
+    plan = wanted.plan(registry)
+    return AnalysedImage(
+        str(image.platform),
+        image.digest,
+        analysis,
+        plan.steps,
+        wins_of(plan, registry),
+        tuple(map(str, plan.objections)),
+        win_of(plan, registry, edited(registry, plan.edits)),
+    )
+
+
+def analyse_at_hand(images: Iterable[Image], wanted: Wanted, places: Places) -> tuple[list[AnalysedImage], list[str]]:
+    """Analyses those Windows images whose registry can be seen without fetching a layer from a registry.
+
+    Returns:
+        The analyses; and notes about images that were left out.
+    """
+    found, notes = [], []
+    for image in {image.digest: image for image in images if image.config.os == "windows"}.values():
+        if not hives_at_hand(image, places):
+            notes.append(
+                f"the registry of {image.platform} is not shown: its layers are not at hand; "
+                "'wingo optimize analyze' fetches them"
             )
-        )
-    return tuple(found)
+            continue
+        try:
+            found.append(analyse_image(image, wanted, places))
+        except WingoError as error:
+            notes.append(f"the registry of {image.platform} is not shown: {error}")
+    return found, notes
 
 
 def plan_images(source: Place, platform: str, wanted: Wanted, places: Places) -> tuple[PlannedImage, ...]:
