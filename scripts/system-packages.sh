@@ -19,6 +19,7 @@ gcc:gcc libc6-dev:compiles a program that needs cgo
 hivexsh:libhivex-bin python3-hivex:reads our registry hives, as an independent reader
 zsh:zsh:runs the completion script for it
 fish:fish:runs the completion script for it
+chromium:chromium:opens the pages of inspect and diff, to check that everyone can use them
 osslsigncode:osslsigncode:signs a program, whose build information must stay the same
 '
 missing='' packages=''

@@ -31,7 +31,9 @@ def program_section(path: str, program: GoProgram, platforms: Sequence[str], num
         number: of the program on the page.
     """
     groups = _groups(program)
-    settings = [(name, program.settings.get(name, "")) for name in (*_SETTINGS, *_REVISION)]
+    machine = "/".join(program.settings[name] for name in ("GOOS", "GOARCH") if program.settings.get(name))
+    name = f"{path} for {machine}" if machine else f"{path} ({number})"
+    settings = [(setting, program.settings.get(setting, "")) for setting in (*_SETTINGS, *_REVISION)]
     described: list[tuple[str, Child]] = [
         ("file", tag("code", path)),
         ("in the images for", ", ".join(platforms)),
@@ -41,26 +43,26 @@ def program_section(path: str, program: GoProgram, platforms: Sequence[str], num
         ("module", f"{program.module} {program.version}".strip()),
         *settings,
     ]
-    pieces: list[Html | None] = [facts(described, caption=f"The program {path}")]
+    pieces: list[Html | None] = [facts(described, caption=f"The program {name}")]
     if program.code:
         code, rest = sum(program.code.values()), sum(program.sections.values())
         label = (
-            f"The bytes of {path}: {size_text(code)} of machine code in {len(program.code)} packages, "
+            f"The bytes of {name}: {size_text(code)} of machine code in {len(program.code)} packages, "
             f"{size_text(rest)} of data and tables."
         )
         pieces += [
             tag("h3", "Where the bytes are"),
             tag("p", f"{label} Areas are in proportion; the tables below say the same.", class_="soft"),
             treemap(groups, label),
-            _groups_table(groups, path),
-            fold(f"All {len(program.code)} packages", _packages_table(program, path)),
+            _groups_table(groups, name),
+            fold(f"All {len(program.code)} packages", _packages_table(program, name)),
         ]
     if program.modules:
-        rows = [(tag("code", name), version) for name, version in program.modules.items()]
+        rows = [(tag("code", module), version) for module, version in program.modules.items()]
         pieces.append(
-            fold(counted(len(rows), "module"), table(("module", "version"), rows, caption=f"Modules of {path}"))
+            fold(counted(len(rows), "module"), table(("module", "version"), rows, caption=f"Modules of {name}"))
         )
-    return section(f"Program {program.package or path}", *pieces, name=f"program-{number}")
+    return section(f"Program {name}", *pieces, name=f"program-{number}")
 
 
 def _groups(program: GoProgram) -> list[Group]:
@@ -79,7 +81,7 @@ def _groups(program: GoProgram) -> list[Group]:
     return [*found, Group(_NOT_CODE, rest, "sr")] if rest else found
 
 
-def _groups_table(groups: Sequence[Group], path: str) -> Html:
+def _groups_table(groups: Sequence[Group], name: str) -> Html:
     total = sum(group.size for group in groups) or 1
     rows = []
     for group in sorted(groups, key=lambda item: -item.size):
@@ -93,10 +95,10 @@ def _groups_table(groups: Sequence[Group], path: str) -> Html:
             )
         )
     heads = ("module", "bytes", "share", "largest")
-    return table(heads, rows, caption=f"Bytes of {path} by module", numbers=(1, 2))
+    return table(heads, rows, caption=f"Bytes of {name} by module", numbers=(1, 2))
 
 
-def _packages_table(program: GoProgram, path: str) -> Html:
+def _packages_table(program: GoProgram, file: str) -> Html:
     ordered = sorted(program.code.items(), key=lambda item: (-item[1], item[0]))
     rows = [
         (
@@ -106,7 +108,7 @@ def _packages_table(program: GoProgram, path: str) -> Html:
         )
         for name, size in ordered
     ]
-    return table(("package", "module", "code"), rows, caption=f"Code of {path} by package", numbers=(2,))
+    return table(("package", "module", "code"), rows, caption=f"Code of {file} by package", numbers=(2,))
 
 
 def sections_of(programs: Mapping[str, tuple[str, GoProgram, Sequence[str]]]) -> list[Html]:
