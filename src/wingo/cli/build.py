@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from wingo.cli.exit_codes import OK
+from wingo.cli.findings import say_warnings
 from wingo.cli.flags import add_output, add_settings, settings_of
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def _say(report: BuildReport, console: Console) -> None:
             console.say(f"  {console.good('pushed')} {reference.partition('@')[0]}")
         for place in program.places:
             console.say(f"  {console.good('wrote')} {place}")
+    say_warnings(report.findings, console)
     if not any(program.references or program.places for program in report.programs):
         console.note("nothing was shipped: add --push -t REGISTRY/NAME:TAG, or -o oci:DIR")
     how = "nothing had changed" if report.unchanged else "built"

@@ -40,6 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "places", nargs="*", metavar="PLACE", help="a reference, oci:DIR, oci-archive:FILE, docker-archive:FILE"
     )
     parser.add_argument("--platform", metavar="PLATFORM", help="look at the image for one platform only")
+    parser.add_argument(
+        "--base-files", action="store_true", help="look at the base's files too, and fetch them if need be"
+    )
     group = parser.add_argument_group("hosts")
     group.add_argument(
         "--host", action="append", metavar="HOST", help="which image this host takes: 10.0.17763, ltsc2022, linux/arm64"
@@ -79,7 +82,9 @@ def run(args: argparse.Namespace, host: Host) -> int:
     platform, args.platform = args.platform or "", None
     ignore = [word.strip() for item in args.ignore or () for word in item.split(",") if word.strip()]
     settings = settings_of(args, host)
-    report = _checked(args.places, platform, ignore, settings, host, _hosts(args, host), args.sources or [])
+    report = _checked(
+        args.places, platform, ignore, settings, host, _hosts(args, host), args.sources or [], all_files=args.base_files
+    )
     if args.sarif:
         from wingo.check.sarif import to_sarif
         from wingo.pipeline.rulebook import BY_ID
@@ -115,16 +120,19 @@ def _checked(
     host: Host,
     hosts: tuple[HostProfile, ...],
     sources: list[str],
+    *,
+    all_files: bool,
 ) -> CheckReport:
     from wingo.errors import RequestError
     from wingo.oci.place import PlaceKind, parse_place
-    from wingo.pipeline.checking import check_artifact, policy_of, report_of
+    from wingo.pipeline.checking import BaseFiles, check_artifact, policy_of, report_of
     from wingo.pipeline.demanding import demands_of, with_sources
     from wingo.pipeline.places import Places
     from wingo.pipeline.transfer import read_platform
 
     policy = policy_of(settings, ignore)
     demands = demands_of(settings, host.directory)
+    base_files = BaseFiles.ALL if all_files else BaseFiles.AT_HAND
     reports: list[PlaceReport] = []
     with Places(host, settings) as places:
         for text in texts:
@@ -133,7 +141,9 @@ def _checked(
                 raise RequestError(f"{text} is a directory", hint=f"Write oci:{text} for an OCI layout.")
             artifact = read_platform(place, platform, places)
             wanted = with_sources(demands, sources, artifact, host)
-            reports.append(check_artifact(text, artifact, places, policy, host.now(), hosts, wanted))
+            reports.append(
+                check_artifact(text, artifact, places, policy, host.now(), hosts, wanted, base_files=base_files)
+            )
     return report_of(reports)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from wingo.check.finding import Finding
     from wingo.check.rule import Rule
+    from wingo.cli.render import Console
     from wingo.pipeline.checking import CheckReport, PlaceReport
 
 _SHOWN = 8
@@ -43,6 +44,18 @@ def lines_of(findings: Sequence[Finding], rules: Mapping[str, Rule[Any]], *, wai
         if len(common) == 1 and group[0].hint:
             yield f"  hint: {printable(group[0].hint)}"
         yield ""
+
+
+def say_warnings(findings: Sequence[Finding], console: Console) -> None:
+    """Tells what the checks warn of, beside another command's result; notes are for `wingo check`."""
+    if not findings:
+        return
+    from wingo.check.finding import Severity
+    from wingo.pipeline.rulebook import BY_ID
+
+    warnings = [item for item in findings if item.severity is Severity.WARNING and not item.waived]
+    for line in lines_of(warnings, BY_ID):
+        console.say(line)
 
 
 def _where(finding: Finding, every: set[str]) -> str:

@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     parser.epilog = _EPILOG
     parser.add_argument(
-        "registry", metavar="REGISTRY", help="host, with its port when it has one; docker.io for Docker Hub"
+        "server", metavar="REGISTRY", help="host, with its port when it has one; docker.io for Docker Hub"
     )
     parser.add_argument("-u", "--username", metavar="NAME", help="the user; asked for when it is not given")
     parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
@@ -44,11 +44,11 @@ def run(args: argparse.Namespace, host: Host) -> int:
     settings = settings_of(args, host)
     username = args.username or host.ask("Username: ")
     password = host.read_secret(from_stdin=args.password_stdin)
-    where = log_in(args.registry, username, password, settings, host)
+    where = log_in(args.server, username, password, settings, host)
     if args.json:
         import json
 
-        host.console.result(json.dumps({"registry": args.registry, "keptIn": where}))
+        host.console.result(json.dumps({"registry": args.server, "keptIn": where}))
     else:
-        host.console.say(f"logged in to {args.registry}; kept in {where}")
+        host.console.say(f"logged in to {args.server}; kept in {where}")
     return OK

@@ -19,7 +19,7 @@ _DESCRIPTION = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `wingo logout`."""
     parser.description = _DESCRIPTION
-    parser.add_argument("registry", metavar="REGISTRY", help="host, with its port when it has one")
+    parser.add_argument("server", metavar="REGISTRY", help="host, with its port when it has one")
     add_output(parser)
 
 
@@ -27,13 +27,13 @@ def run(args: argparse.Namespace, host: Host) -> int:
     """Removes them."""
     from wingo.pipeline.login import log_out
 
-    found = log_out(args.registry, host)
+    found = log_out(args.server, host)
     if args.json:
         import json
 
-        host.console.result(json.dumps({"registry": args.registry, "removed": found}))
+        host.console.result(json.dumps({"registry": args.server, "removed": found}))
     else:
         host.console.say(
-            f"logged out of {args.registry}" if found else f"there were no credentials for {args.registry}"
+            f"logged out of {args.server}" if found else f"there were no credentials for {args.server}"
         )
     return OK

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Sends an image or index from a local place to a registry, as it is: its digest stays. Blobs that the registry has are
-not sent again, and the tag is written last.
+not sent again, and the tag is written last. What 'wingo check' calls an error stops it before anything is sent.
 """
 
 _EPILOG = """\
@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "place", metavar="PLACE", help="oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG]"
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help="REGISTRY/NAME:TAG, one or more")
+    parser.add_argument("--no-check", action="store_true", help="send it without looking for what would fail")
     add_transfer(parser)
 
 
@@ -47,4 +48,4 @@ def run(args: argparse.Namespace, host: Host) -> int:
     for target in targets:
         if target.kind is not PlaceKind.REGISTRY:
             raise RequestError(f"{target} is no registry", hint=f"Use 'wingo copy {args.place} {target}'.")
-    return run_transfer(args, host, source, targets)
+    return run_transfer(args, host, source, targets, check=True)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from wingo.cli.exit_codes import OK
+from wingo.cli.findings import say_warnings
 from wingo.cli.flags import add_output, add_settings, settings_of
 
 if TYPE_CHECKING:
     from wingo.host import Host
+    from wingo.image.model import Image, Index
     from wingo.oci.place import Place
+    from wingo.pipeline.places import Places
+    from wingo.pipeline.settings import Settings
 
 
 def add_transfer(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +25,10 @@ def add_transfer(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
 
 
-def run_transfer(args: argparse.Namespace, host: Host, source: Place, targets: Sequence[Place]) -> int:
-    """Moves, and prints the digest reference, or the place and digest."""
+def run_transfer(
+    args: argparse.Namespace, host: Host, source: Place, targets: Sequence[Place], *, check: bool = False
+) -> int:
+    """Moves, and prints the digest reference, or the place and digest; with `check`, looks first for what would fail."""
     from wingo.pipeline.places import Places
     from wingo.pipeline.report import as_json
     from wingo.pipeline.transfer import transfer
@@ -30,7 +36,8 @@ def run_transfer(args: argparse.Namespace, host: Host, source: Place, targets: S
     platform, args.platform = args.platform or "", None
     settings = settings_of(args, host)
     with Places(host, settings) as places:
-        report = transfer(source, targets, platform, places)
+        look = _looks(settings, places, host) if check and not settings.no_check else None
+        report = transfer(source, targets, platform, places, look)
     if args.json:
         host.console.result(as_json(report))
         return OK
@@ -39,3 +46,17 @@ def run_transfer(args: argparse.Namespace, host: Host, source: Place, targets: S
     for reference in report.references or (report.digest,):
         host.console.result(reference)
     return OK
+
+
+def _looks(settings: Settings, places: Places, host: Host) -> Callable[[str, Image | Index], None]:
+    """Asks the rules of `wingo check`, and says what they warn of."""
+    from wingo.pipeline.checking import check_once, policy_of, refuse_errors
+
+    policy = policy_of(settings)
+
+    def look(place: str, artifact: Image | Index) -> None:
+        report = check_once(place, artifact, places, policy, host.now())
+        refuse_errors([report])
+        say_warnings(report.findings, host.console)
+
+    return look

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from enum import Enum
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,19 +20,21 @@ from wingo.binary.read import open_program
 from wingo.check.demands import NOTHING, Demands
 from wingo.check.engine import Skipped, Verdict, check
 from wingo.check.finding import Finding, Severity
-from wingo.check.policy import Policy, read_policy
+from wingo.check.policy import Policy, read_policy, valid_through
 from wingo.check.reading import LayerWatch
 from wingo.check.rules.hosts import candidates_of
 from wingo.check.starting import find_start
 from wingo.check.subject import ArtifactSubject, BinarySubject, ImageSubject, Inspected, LayerSubject
-from wingo.errors import ChecksFailed, ContentError, WingoError
+from wingo.errors import ChecksFailed, ContentError, HostError, WingoError
 from wingo.image.model import Image, Index, Layer, images_of
 from wingo.oci.digest import Digest
 from wingo.oci.media_types import DOCKER_CONFIG, OCI_CONFIG
+from wingo.oci.wire import decoder
 from wingo.pipeline.base_layers import BaseLayers, base_of
 from wingo.pipeline.rulebook import BY_ID
-from wingo.pipeline.viewing import layer_files
+from wingo.pipeline.viewing import layer_files, remembered_files
 from wingo.stores.parallel import each
+from wingo.version import VERSION
 from wingo.view.layer import LayerFiles, Node
 from wingo.view.merged import View, make_view
 from wingo.windows.hosts import HostProfile, describe, picks
@@ -38,8 +43,22 @@ if TYPE_CHECKING:
     from wingo.pipeline.places import Places
     from wingo.pipeline.settings import Settings
 
+MAX_BASE_LAYER = 512 << 20
+"""Stored bytes of a base's layer that is read because it is at hand; servercore's have more."""
 _MAX_TEXT = 1 << 20
+_VERDICTS = "verdicts"
 _ATTESTATION = "vnd.docker.reference.type"
+
+
+class BaseFiles(Enum):
+    """Which files of bases are looked at."""
+
+    REMEMBERED = "remembered"
+    """Those of layers whose listing the cache remembers: nothing is read."""
+    AT_HAND = "at hand"
+    """Also those of a local place or the cache, if they are not too large."""
+    ALL = "all"
+    """All: base layers are fetched."""
 
 
 class HostReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -133,6 +152,9 @@ def check_artifact(
     now: float,
     hosts: Sequence[HostProfile] = (),
     demands: Demands = NOTHING,
+    *,
+    below: Mapping[Digest, BaseLayers] | None = None,
+    base_files: BaseFiles = BaseFiles.AT_HAND,
 ) -> PlaceReport:
     """Checks everything at one place.
 
@@ -144,12 +166,14 @@ def check_artifact(
         now: seconds since 1970: waivers expire.
         hosts: the machines that it is to run on.
         demands: what the user wants of programs (`wingo.pipeline.demanding`).
+        below: the bases by the image's digest, where somebody knows; the others are found out.
+        base_files: which files of bases are looked at.
 
     Raises:
         RemoteError: a layer cannot be fetched.
         ContentError: the database of vulnerabilities is damaged.
     """
-    gathered = _Gathering(places, demands).gather(place, artifact, hosts)
+    gathered = _Gathering(places, demands, below or {}, base_files).gather(place, artifact, hosts)
     verdict: Verdict = check(gathered.subject, policy, day_of(now))
     return PlaceReport(
         place,
@@ -217,9 +241,10 @@ class _Read(msgspec.Struct, frozen=True):
 
 
 class _Gathering:
-    def __init__(self, places: Places, demands: Demands) -> None:
-        self.places = places
-        self.demands = demands
+    def __init__(
+        self, places: Places, demands: Demands, below: Mapping[Digest, BaseLayers], base_files: BaseFiles
+    ) -> None:
+        self.places, self.demands, self.below, self.base_files = places, demands, below, base_files
         self.notes: dict[str, None] = {}
 
     def gather(self, place: str, artifact: Image | Index, hosts: Sequence[HostProfile]) -> Gathered:
@@ -235,7 +260,7 @@ class _Gathering:
         return Gathered(subject, tuple(self.notes))
 
     def _base(self, image: Image) -> BaseLayers:
-        base = base_of(image, self.places)
+        base = self.below.get(image.digest) or base_of(image, self.places)
         if base.problem:
             self.notes[base.problem] = None
         if not base.count and image.config.os == "windows" and len(image.layers) > 1:
@@ -321,8 +346,11 @@ class _Gathering:
             return None
 
     def _base_layer(self, image: Image, number: int) -> LayerFiles | None:
+        large = image.layers[number].descriptor.size > MAX_BASE_LAYER
         try:
-            return layer_files(image, number, self.places, fetch=False)
+            if self.base_files is BaseFiles.REMEMBERED or (large and self.base_files is BaseFiles.AT_HAND):
+                return remembered_files(image, number, self.places)
+            return layer_files(image, number, self.places, fetch=self.base_files is BaseFiles.ALL)
         except ContentError as error:
             self.notes[f"a layer of the base of {image.platform} cannot be read: {error}"] = None
             return None
@@ -373,3 +401,39 @@ def is_image(image: Image, top: Image | Index) -> bool:
     if image.manifest.config.media_type not in (OCI_CONFIG, DOCKER_CONFIG):
         return False
     return image is top or (image.config.os != "unknown" and _ATTESTATION not in image.manifest.annotations)
+
+
+class _Verdict(msgspec.Struct):
+    """What is remembered of a check."""
+
+    report: PlaceReport
+    valid_through: dt.date | None
+
+
+def check_once(place: str, artifact: Image | Index, places: Places, policy: Policy, now: float) -> PlaceReport:
+    """The same as `check_artifact`; an artifact that was checked before by the same rules is not read again.
+
+    Raises:
+        RemoteError: a layer cannot be fetched.
+    """
+    parts = (VERSION, artifact.digest, policy)
+    key = sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+    data = places.cache.record(_VERDICTS, key)
+    if data is not None:
+        try:
+            verdict = decoder(_Verdict).decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            places.cache.forget_record(_VERDICTS, key)
+        else:
+            if holds(verdict.valid_through, now):
+                return msgspec.structs.replace(verdict.report, place=place)
+    report = check_artifact(place, artifact, places, policy, now)
+    with suppress(HostError, UnicodeEncodeError):
+        verdict = _Verdict(report, valid_through(policy, report.findings))
+        places.cache.keep_record(_VERDICTS, key, msgspec.json.encode(verdict))
+    return report
+
+
+def holds(through: dt.date | None, now: float) -> bool:
+    """Whether a verdict that holds through a day holds now."""
+    return through is None or day_of(now) <= through

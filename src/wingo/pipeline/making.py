@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import threading
 import time
@@ -19,6 +20,7 @@ from wingo.oci.place import Place
 from wingo.oci.platform import Platform
 from wingo.pipeline.application import Application, path_for, plan_application
 from wingo.pipeline.assemble import Origin, added_layer, assemble, assemble_index
+from wingo.pipeline.base_layers import BaseLayers, flavour_of
 from wingo.pipeline.bases import Base, find_bases
 from wingo.pipeline.content import (
     DATA_FOLDERS,
@@ -38,6 +40,7 @@ from wingo.stores.parallel import each
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wingo.check.finding import Finding
     from wingo.golang.builds import Checked, Go
     from wingo.golang.fingerprint import Binary
     from wingo.host import Host
@@ -99,6 +102,9 @@ class _Making:
         self.notes: dict[str, None] = {}
         self.timings: dict[str, float] = {}
         self.copies = copy_requests(plan.request)
+        self.below: dict[Digest, BaseLayers] = {}
+        self.findings: tuple[Finding, ...] = ()
+        self.checked_through: dt.date | None = None
         self.registry = self._registry_wanted()
         self.registry_layers: dict[Digest, RegistryLayer] = {}
 
@@ -117,13 +123,16 @@ class _Making:
         check_one_name_each(self.request, len(programs))
         with self._timed("assemble"):
             results = [self._program(group, found) for group in programs]
+        if not self.settings.no_check:
+            with self._timed("check"):
+                self._check(results)
         self._remember(parts, found, [report for report, _ in results], key, beginning)
         for note in self.notes:
             self.host.console.note(note)
         with self._timed("ship"):
             shipped = ship(results, self.request, self.places)
         assert shipped is not None
-        return BuildReport(shipped, tuple(self.notes), self.timings)
+        return BuildReport(shipped, tuple(self.notes), self.timings, findings=self.findings)
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:
@@ -208,6 +217,7 @@ class _Making:
             layers = self._layers(part, base)
             image, notes = assemble(part.application, base, layers, _origin(part.binary), family)
             self.notes.update(dict.fromkeys((*notes, *_base_notes(base), *self._owner_notes(base))))
+            self.below[image.digest] = _below(base)
             if image.digest not in {other.digest for other in images}:
                 images.append(image)
                 reports.append(_platform_report(image, base, layers))
@@ -262,6 +272,32 @@ class _Making:
         layer = self.places.cache.pack(recipe, threads=self.host.processors)
         return added_layer(layer, "wingo build", f"the system's files: {data.sources}", epoch)
 
+    def _check(self, results: Sequence[tuple[ProgramReport, Index]]) -> None:
+        """Asks the rules of `wingo check`.
+
+        Raises:
+            ChecksFailed: there are errors.
+        """
+        from wingo.check.policy import valid_through
+        from wingo.pipeline.checking import BaseFiles, check_artifact, policy_of, refuse_errors
+
+        policy = policy_of(self.settings)
+        reports = [
+            check_artifact(
+                report.name,
+                index,
+                self.places,
+                policy,
+                self.host.now(),
+                below=self.below,
+                base_files=BaseFiles.REMEMBERED,
+            )
+            for report, index in results
+        ]
+        refuse_errors(reports)
+        self.findings = tuple(finding for report in reports for finding in report.findings)
+        self.checked_through = valid_through(policy, self.findings)
+
     def _keep(self, index: Index) -> None:
         for image in index.children:
             assert isinstance(image, Image)
@@ -288,8 +324,31 @@ class _Making:
             return
         files, folders = seen
         programs = tuple(part.binary.sha256 for part in parts)
-        memo = Memo(programs, tops, files, folders, tuple(reports), tuple(self.notes))
+        memo = Memo(
+            programs,
+            tops,
+            files,
+            folders,
+            tuple(reports),
+            tuple(self.notes),
+            self.findings,
+            self.checked_through,
+        )
         keep_memo(self.places.cache, key, memo)
+
+
+def _below(base: Base) -> BaseLayers:
+    """What the checks are told of a base that the build knows."""
+    if base.image is None:
+        return BaseLayers()
+    return BaseLayers(
+        count=len(base.image.layers),
+        how="build",
+        name=base.reference,
+        digest=base.image.digest,
+        flavour=flavour_of(base.reference),
+        image=base.image,
+    )
 
 
 def copy_requests(request: BuildRequest) -> list[CopyRequest]:

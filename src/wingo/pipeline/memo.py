@@ -6,6 +6,7 @@ every copied file. It is one small JSON record of the cache.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Sequence
 from hashlib import sha256
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from wingo.check.finding import Finding
 from wingo.golang.fingerprint import DirectoryState, FileState, Glance, Kind, Record, Role, Watch, compare, observe
 from wingo.oci.wire import decoder
 from wingo.pipeline.report import ProgramReport
@@ -39,6 +41,8 @@ class Memo(msgspec.Struct, frozen=True):
         directories: the copied directories.
         results: what became of it, without where it was sent.
         notes: what to say again.
+        findings: what the checks found that is no error.
+        checked_through: the last day on which that holds, since waivers end; None: for good.
     """
 
     programs: tuple[str, ...]
@@ -47,6 +51,8 @@ class Memo(msgspec.Struct, frozen=True):
     directories: tuple[DirectoryState, ...]
     results: tuple[ProgramReport, ...]
     notes: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    checked_through: dt.date | None = None
 
 
 def memo_key(request: BuildRequest) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from wingo.check.finding import Finding
+
 
 class PlatformReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One image of the result.
@@ -59,12 +61,14 @@ class BuildReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel
         notes: what a person should know.
         timings: seconds by step: "bases", "compile", "pack", "ship", "total".
         unchanged: nothing had changed since the last build, and no compiler was run.
+        findings: what the checks found that is no error, worst first.
     """
 
     programs: tuple[ProgramReport, ...]
     notes: tuple[str, ...] = ()
     timings: dict[str, float] = {}
     unchanged: bool = False
+    findings: tuple[Finding, ...] = ()
 
 
 def as_json(report: msgspec.Struct) -> str:

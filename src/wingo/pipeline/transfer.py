@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -41,7 +41,13 @@ class TransferReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="ca
     platforms: tuple[str, ...] = ()
 
 
-def transfer(source: Place, targets: Sequence[Place], platform: str, places: Places) -> TransferReport:
+def transfer(
+    source: Place,
+    targets: Sequence[Place],
+    platform: str,
+    places: Places,
+    look: Callable[[str, Image | Index], None] | None = None,
+) -> TransferReport:
     """Reads an image or index and writes it to other places; its digest stays.
 
     Args:
@@ -49,11 +55,14 @@ def transfer(source: Place, targets: Sequence[Place], platform: str, places: Pla
         targets: where it goes.
         platform: one platform of an index, to move its image alone; "" for everything.
         places: where things are read from and written to.
+        look: sees the artifact before it is sent; what it raises ends the transfer.
 
     Raises:
         RequestError: the source has no such platform, or a target cannot hold it.
     """
     artifact = read_platform(source, platform, places)
+    if look is not None:
+        look(str(source), artifact)
     if source.reference is None:
         artifact = completed(artifact, places)
     return send(artifact, source, targets, places)

@@ -86,12 +86,9 @@ def layer_files(
     if not layer.diff_id:
         raise Malformed("layer", f"{layer.descriptor.digest} belongs to an artifact that is no image")
     key = f"{VERSION}-{os}-{encoded_of(layer.diff_id)}"
-    remembered = places.cache.record(_KIND, key) if watch is None else None
+    remembered = remembered_files(image, number, places) if watch is None else None
     if remembered is not None:
-        try:
-            return decode_listing(remembered, layer.diff_id, os, number)
-        except Malformed:
-            places.cache.forget_record(_KIND, key)
+        return remembered
     if not fetch and isinstance(layer.open, RegistryBlob):
         return None
     try:
@@ -105,6 +102,21 @@ def layer_files(
     if data is not None:
         _keep(places, key, data)
     return files
+
+
+def remembered_files(image: Image, number: int, places: Places) -> LayerFiles | None:
+    """One layer's listing, if the cache remembers it."""
+    layer = image.layers[number]
+    os = "windows" if image.config.os == "windows" else "linux"
+    key = f"{VERSION}-{os}-{encoded_of(layer.diff_id)}"
+    remembered = places.cache.record(_KIND, key)
+    if remembered is None:
+        return None
+    try:
+        return decode_listing(remembered, layer.diff_id, os, number)
+    except Malformed:
+        places.cache.forget_record(_KIND, key)
+        return None
 
 
 def _keep(places: Places, key: str, data: bytes) -> None:

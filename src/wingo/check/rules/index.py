@@ -214,12 +214,13 @@ def one_application_layer(subject: ArtifactSubject) -> Iterator[Problem]:
     Mend:
         Build all versions at once; wingo packs one layer for all.
     """
-    groups: dict[tuple[str, str], dict[tuple[str, ...], int]] = {}
+    groups: dict[tuple[str, str], dict[str, int]] = {}
     for image in subject.images:
         own = image.image.manifest.layers[image.base_layers :]
         if image.os == "windows" and image.base_layers and own:
-            group = groups.setdefault((image.os, image.config.architecture), {})
-            group[tuple(layer.digest for layer in own)] = sum(layer.size for layer in own)
+            # The largest: what changes the registry is another layer for each base.
+            largest = max(own, key=lambda layer: layer.size)
+            groups.setdefault((image.os, image.config.architecture), {})[largest.digest] = largest.size
     for (os, architecture), sets in groups.items():
         if len(sets) > 1 and max(sets.values()) * 10 <= min(sets.values()) * 11:
             yield Problem(

@@ -27,7 +27,7 @@ def _named(image: ImageSubject) -> str:
     return image.start.argv[0][:200] if image.start.argv else ""
 
 
-@image_rule("WGO201", Severity.ERROR, Group.START)
+@image_rule("WGO201", Severity.WARNING, Group.START)
 def something_starts(image: ImageSubject) -> Iterator[Problem]:
     """An image says what it starts.
 
