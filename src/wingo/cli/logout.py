@@ -33,7 +33,5 @@ def run(args: argparse.Namespace, host: Host) -> int:
 
         host.console.result(json.dumps({"registry": args.server, "removed": found}))
     else:
-        host.console.say(
-            f"logged out of {args.server}" if found else f"there were no credentials for {args.server}"
-        )
+        host.console.say(f"logged out of {args.server}" if found else f"there were no credentials for {args.server}")
     return OK

@@ -173,7 +173,9 @@ def check_artifact(
         RemoteError: a layer cannot be fetched.
         ContentError: the database of vulnerabilities is damaged.
     """
-    gathered = _Gathering(places, demands, below or {}, base_files).gather(place, artifact, hosts)
+    gathered = gather(
+        place, artifact, places, hosts=hosts, demands=demands, below=below, base_files=base_files
+    )
     verdict: Verdict = check(gathered.subject, policy, day_of(now))
     return PlaceReport(
         place,
@@ -229,6 +231,24 @@ class Gathered(msgspec.Struct, frozen=True):
 
     subject: ArtifactSubject
     notes: tuple[str, ...]
+
+
+def gather(
+    place: str,
+    artifact: Image | Index,
+    places: Places,
+    *,
+    hosts: Sequence[HostProfile] = (),
+    demands: Demands = NOTHING,
+    below: Mapping[Digest, BaseLayers] | None = None,
+    base_files: BaseFiles = BaseFiles.AT_HAND,
+) -> Gathered:
+    """Everything that rules look at; the arguments are those of `check_artifact`.
+
+    Raises:
+        RemoteError: a layer cannot be fetched.
+    """
+    return _Gathering(places, demands, below or {}, base_files).gather(place, artifact, hosts)
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -410,13 +430,19 @@ class _Verdict(msgspec.Struct):
     valid_through: dt.date | None
 
 
-def check_once(place: str, artifact: Image | Index, places: Places, policy: Policy, now: float) -> PlaceReport:
+def check_once(
+    place: str, artifact: Image | Index, places: Places, policy: Policy, now: float, demands: Demands = NOTHING
+) -> PlaceReport:
     """The same as `check_artifact`; an artifact that was checked before by the same rules is not read again.
+
+    Where a database of vulnerabilities is asked, it is asked anew: it may have learnt something.
 
     Raises:
         RemoteError: a layer cannot be fetched.
     """
-    parts = (VERSION, artifact.digest, policy)
+    if demands.vulnerabilities is not None:
+        return check_artifact(place, artifact, places, policy, now, demands=demands)
+    parts = (VERSION, artifact.digest, policy, demands.deny, demands.allow)
     key = sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
     data = places.cache.record(_VERDICTS, key)
     if data is not None:
@@ -427,7 +453,7 @@ def check_once(place: str, artifact: Image | Index, places: Places, policy: Poli
         else:
             if holds(verdict.valid_through, now):
                 return msgspec.structs.replace(verdict.report, place=place)
-    report = check_artifact(place, artifact, places, policy, now)
+    report = check_artifact(place, artifact, places, policy, now, demands=demands)
     with suppress(HostError, UnicodeEncodeError):
         verdict = _Verdict(report, valid_through(policy, report.findings))
         places.cache.keep_record(_VERDICTS, key, msgspec.json.encode(verdict))
