@@ -51,11 +51,13 @@ def run_transfer(
 def _looks(settings: Settings, places: Places, host: Host) -> Callable[[str, Image | Index], None]:
     """Asks the rules of `wingo check`, and says what they warn of."""
     from wingo.pipeline.checking import check_once, policy_of, refuse_errors
+    from wingo.pipeline.demanding import demands_of
 
     policy = policy_of(settings)
+    demands = demands_of(settings, host.directory)
 
     def look(place: str, artifact: Image | Index) -> None:
-        report = check_once(place, artifact, places, policy, host.now())
+        report = check_once(place, artifact, places, policy, host.now(), demands)
         refuse_errors([report])
         say_warnings(report.findings, host.console)
 

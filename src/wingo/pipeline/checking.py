@@ -173,9 +173,7 @@ def check_artifact(
         RemoteError: a layer cannot be fetched.
         ContentError: the database of vulnerabilities is damaged.
     """
-    gathered = gather(
-        place, artifact, places, hosts=hosts, demands=demands, below=below, base_files=base_files
-    )
+    gathered = gather(place, artifact, places, hosts=hosts, demands=demands, below=below, base_files=base_files)
     verdict: Verdict = check(gathered.subject, policy, day_of(now))
     return PlaceReport(
         place,

@@ -280,8 +280,10 @@ class _Making:
         """
         from wingo.check.policy import valid_through
         from wingo.pipeline.checking import BaseFiles, check_artifact, policy_of, refuse_errors
+        from wingo.pipeline.demanding import demands_of, with_sources
 
         policy = policy_of(self.settings)
+        demands = demands_of(self.settings, self.request.directory)
         reports = [
             check_artifact(
                 report.name,
@@ -289,6 +291,7 @@ class _Making:
                 self.places,
                 policy,
                 self.host.now(),
+                demands=with_sources(demands, self.request.targets, index, self.host),
                 below=self.below,
                 base_files=BaseFiles.REMEMBERED,
             )
@@ -297,6 +300,9 @@ class _Making:
         refuse_errors(reports)
         self.findings = tuple(finding for report in reports for finding in report.findings)
         self.checked_through = valid_through(policy, self.findings)
+        if demands.vulnerabilities is not None:
+            # What a database says may change by tomorrow, or by the next download of it: the next build asks again.
+            self.checked_through = dt.date.min
 
     def _keep(self, index: Index) -> None:
         for image in index.children:
