@@ -290,3 +290,12 @@ def test_names_in_a_registry_do_not_become_markup(host, tmp_path):
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert "\x1b" not in text + result(host, "analyze", "oci:evil")
+
+
+def test_a_result_that_is_changed_again_in_its_place_can_be_undone_twice(host, tmp_path):
+    result(host, "apply", "oci:app", "-o", "oci:x")
+    result(host, "apply", "oci:x", "--profile", "web", "-o", "oci:x")
+    (aside,) = tmp_path.glob("x.undo-*.json")
+    result(host, "undo", "oci:x", "-o", "oci:x")
+    result(host, "undo", "oci:x", "--undo", str(aside), "-o", "oci:x")
+    assert image_at(tmp_path, "x").digest == image_at(tmp_path, "app").digest

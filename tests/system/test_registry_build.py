@@ -164,3 +164,20 @@ def test_a_rebase_keeps_the_layer_and_says_what_it_is_worth(site):
     assert host.wingo("rebase", site.name(), "--base", base) == 0, host.err.getvalue()
     assert "was made for the old base" in host.err.getvalue()
     assert got(site, f"{SERVICES}\\DiagTrack", "Start", place=site.name()) == "4"
+
+
+def test_optimize_from_one_tag_to_another(site):
+    """Layers that the registry has are not sent again."""
+    reference = site.build(".", "--push", "-t", site.name()).out.getvalue().strip()
+    site.registry.forget()
+    host = site.host()
+    assert host.wingo("optimize", "apply", site.name(), "-o", site.name("opt")) == 0, host.err.getvalue()
+    sent = [
+        request for request in site.registry.asked() if request.method in ("PUT", "PATCH") and "/blobs/" in request.path
+    ]
+    assert len({request.path.partition("digest=")[2] for request in sent if "digest=" in request.path}) <= 3
+    assert host.wingo("optimize", "verify", site.name("opt")) == 0, host.err.getvalue()
+    host.out.truncate(0)
+    host.out.seek(0)
+    assert host.wingo("optimize", "undo", site.name("opt"), "-o", site.name("back")) == 0, host.err.getvalue()
+    assert host.out.getvalue().strip().partition("@")[2] == reference.partition("@")[2]

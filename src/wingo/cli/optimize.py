@@ -151,9 +151,12 @@ def _apply(args: argparse.Namespace, host: Host) -> None:
     regs: list[str] = []
 
     def back_up(undo: Undo) -> None:
+        kept.append(undo)
+        if undo.former == undo.result:
+            return
+        _keep_former(undo_file, undo)
         write_whole(undo_file, encode_undo(undo))
         regs.extend(_write_regs(undo, undo_file))
-        kept.append(undo)
 
     epoch = source_date_epoch(host.environment)
     with _places(args, host) as places:
@@ -166,7 +169,8 @@ def _apply(args: argparse.Namespace, host: Host) -> None:
             host.console.say(host.console.dim(one_line(f"    {step.subject}: {step.before} → {step.after}")))
     if undo.former == undo.result:
         host.console.note("nothing was to be changed; the result is what was there")
-    host.console.say(f"  undo: {undo_file}, {', '.join(regs)}" if regs else f"  undo: {undo_file}")
+    else:
+        host.console.say(f"  undo: {', '.join((undo_file, *regs))}")
     host.console.note("no Windows host has merged a layer of wingo's yet: try the image before you rely on it")
     if args.json:
         host.console.result(as_json(report))
@@ -306,6 +310,22 @@ def _read_undo(args: argparse.Namespace, host: Host, place: Place) -> Undo:
     if not os.path.exists(path):
         raise RequestError(f"there is no undo file {path}", hint="Name it with --undo FILE.")
     return decode_undo(read_hive_file(path), path)
+
+
+def _keep_former(undo_file: str, undo: Undo) -> None:
+    """A result that is changed again, in its place: what leads to the one before it is put aside, and lost to nobody."""
+    import os
+
+    from wingo.errors import WingoError
+    from wingo.pipeline.hives import read_hive_file
+    from wingo.pipeline.optimizing import decode_undo
+
+    try:
+        former = decode_undo(read_hive_file(undo_file), undo_file) if os.path.exists(undo_file) else None
+    except WingoError:
+        return
+    if former is not None and former.result == undo.former and former.former != undo.result:
+        os.replace(undo_file, f"{undo_file.removesuffix('.json')}-{former.result[7:19]}.json")
 
 
 def _write_regs(undo: Undo, undo_file: str) -> list[str]:
