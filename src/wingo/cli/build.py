@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from wingo.cli.exit_codes import OK
 from wingo.cli.findings import say_warnings
 from wingo.cli.flags import add_output, add_settings, settings_of
+from wingo.cli.plan import add_dockerfile, asked_of
 
 if TYPE_CHECKING:
     from wingo.cli.render import Console
     from wingo.host import Host
     from wingo.pipeline.report import BuildReport, ProgramReport
-    from wingo.pipeline.settings import Layer
+    from wingo.pipeline.settings import Layer, Settings
 
 _DESCRIPTION = """\
 Compiles Go programs, once per system and processor, puts them on base images and ships the result: one image per
@@ -21,6 +22,9 @@ platform, one index over them, one application layer that every Windows version 
 
 A TARGET is a directory (.), packages of the current module (./cmd/app, ./cmd/...), or a published program
 (github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin@latest). Without one, the current directory is built.
+
+With -f, a Dockerfile is built as it stands, and TARGET is its build context: Go steps by the local toolchain, Linux RUN
+steps in a sandbox, Windows RUN steps as edits of files and registry ('wingo plan' says which is which).
 """
 
 _EPILOG = """\
@@ -29,6 +33,7 @@ examples:
   wingo build ./cmd/... --push -t registry.example/team/{name}:v1
   wingo build . --platform ltsc2022,ltsc2025,linux/amd64 -o oci:out
   wingo build . --base servercore --base linux=static --platform all -o docker-archive:app.tar -t app:v1
+  wingo build -f Dockerfile . --build-arg VERSION=1.2 --push -t registry.example/team/app:v1
 
 The result on stdout is the digest reference of what was pushed, one line per program, so that
 docker run $(wingo build . --push -t registry.example/app) works.
@@ -40,6 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     parser.epilog = _EPILOG
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="what to build; default: the current directory")
+    add_dockerfile(parser)
+    group = parser.add_argument_group("how a Dockerfile's steps are done")
+    group.add_argument("--allow-network", action="store_true", help="steps that fetch something may")
+    group.add_argument("--no-cache", action="store_true", help="do every step anew")
+    group.add_argument("--explain", action="store_true", help="print the plan as it goes")
     add_settings(parser)
     add_output(parser)
 
@@ -50,12 +60,19 @@ def run(args: argparse.Namespace, host: Host) -> int:
 
     targets = tuple(args.targets)
     args.targets = None
+    if args.file:
+        return _report(_of_dockerfile(args, targets, host), args, host)
+    _refuse_dockerfile_flags(args)
     start = next((target for target in targets if host.is_directory(target)), "")
     settings = settings_of(args, host, start, below=_of_ko(targets, host, start))
     request = read_request(targets or settings.targets or (".",), settings, host)
     from wingo.pipeline.build import build
 
-    report = build(request, host)
+    return _report((build(request, host), settings), args, host)
+
+
+def _report(built: tuple[BuildReport, Settings], args: argparse.Namespace, host: Host) -> int:
+    report, settings = built
     if settings.metadata_file:
         from wingo.pipeline.report import as_json
 
@@ -69,6 +86,49 @@ def run(args: argparse.Namespace, host: Host) -> int:
         for program in report.programs:
             host.console.result(program.references[0] if program.references else program.digest)
     return OK
+
+
+_WITHOUT_MEANING = (
+    "base", "tags", "ldflags", "gcflags", "go_env", "keep_symbols", "user", "workdir", "env", "arg", "expose", "volume",
+    "stop_signal", "copy", "data_dir", "reg", "disable_service",
+)  # fmt: skip
+"""Flags for what a Dockerfile says itself."""
+_OF_DOCKERFILES = ("target", "build_arg", "build_context", "secret", "allow_network", "no_cache", "explain")
+
+
+def _of_dockerfile(args: argparse.Namespace, targets: tuple[str, ...], host: Host) -> tuple[BuildReport, Settings]:
+    """Builds a Dockerfile."""
+    from wingo.errors import RequestError
+    from wingo.pipeline.dockerfile import DockerfileBuild, build_dockerfile
+    from wingo.pipeline.dockerfile_request import read_dockerfile_request
+    from wingo.pipeline.request import read_request
+
+    if len(targets) > 1:
+        raise RequestError(f"a Dockerfile has one build context, not {len(targets)}", hint="Name one directory.")
+    for field in _WITHOUT_MEANING:
+        if getattr(args, field, None):
+            flag = f"--{field.replace('_', '-')}"
+            raise RequestError(f"{flag} and -f contradict each other", hint="Say it in the Dockerfile.")
+    context = targets[0] if targets else "."
+    settings = settings_of(args, host, context)
+    asked = asked_of(args, context, settings.platform)
+    request = DockerfileBuild(
+        dockerfile=read_dockerfile_request(asked, host),
+        build=read_request((".",), settings, host),
+        allow_network=args.allow_network,
+        no_cache=args.no_cache,
+        explain=args.explain,
+    )
+    return build_dockerfile(request, host), settings
+
+
+def _refuse_dockerfile_flags(args: argparse.Namespace) -> None:
+    from wingo.errors import RequestError
+
+    for field in _OF_DOCKERFILES:
+        if getattr(args, field):
+            flag = f"--{field.replace('_', '-')}"
+            raise RequestError(f"{flag} is for building a Dockerfile", hint="Name it: -f Dockerfile.")
 
 
 def _of_ko(targets: tuple[str, ...], host: Host, start: str) -> Layer:

@@ -103,7 +103,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         host: this machine as BuildKit would call it: Linux with this machine's architecture.
         build_args: of `--build-arg`.
         contexts: the names of `--build-context`; values are images' references, or "" for a directory.
-        assume_bases: an image whose name is an argument without a value is taken to be this one; "": it is an error.
+        assume: arguments without a value that FROM names are given likely ones, for looking at Dockerfiles of others.
     """
 
     target: str = ""
@@ -111,7 +111,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     host: Platform = Platform("linux", "amd64")
     build_args: Mapping[str, str] = {}
     contexts: Mapping[str, str] = {}
-    assume_bases: str = ""
+    assume: bool = False
 
 
 def make_graph(dockerfile: Dockerfile, options: Options) -> Graph:
@@ -181,6 +181,8 @@ class _Grapher:
                 value = self.options.build_args.get(name)
                 if value is None and default is not None:
                     value = self._expand(default, instruction.at)
+                if not value and self.options.assume:
+                    value = likely_value(name)
                 if value is not None:
                     self.arguments[name] = value
 
@@ -234,8 +236,6 @@ class _Grapher:
         name = expanded.text
         if expanded.unset or not name or name.startswith(":"):
             missing = [item for item in expanded.unset if item not in self.arguments]
-            if missing and self.options.assume_bases:
-                name = self.options.assume_bases if not name.strip(":@/") or name.startswith((":", "@")) else name
             if not name or name.startswith(":"):
                 which = missing[0] if missing else "NAME"
                 raise DockerfileError(
@@ -354,6 +354,22 @@ def _looks_windows(stage: Stage) -> bool:
         if isinstance(instruction, Workdir) and instruction.path[1:2] == ":":
             return True
     return False
+
+
+def likely_value(name: str) -> str:
+    """What an argument without a value is likely to be given, by its name."""
+    upper = name.upper()
+    for words, value in (
+        (("ARCH",), "amd64"),
+        (("GOOS", "TARGETOS"), "windows"),
+        (("GO_VERSION", "GOLANG", "GOVERSION"), "1.21"),
+        (("REGISTRY", "REPO"), "registry.example"),
+        (("VERSION", "TAG", "OSVER", "RELEASE"), "ltsc2022"),
+        (("BASE", "IMAGE"), "mcr.microsoft.com/windows/nanoserver:ltsc2022"),
+    ):
+        if any(word in upper for word in words):
+            return value
+    return "ltsc2022"
 
 
 def one_platform(text: str) -> Platform:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
@@ -48,7 +49,7 @@ from wingo.dockerfile.steps import (
     TextFile,
 )
 from wingo.dockerfile.toolchains import ToolchainImage
-from wingo.errors import RequestError
+from wingo.errors import RemoteError, RequestError
 from wingo.oci.config import ImageConfig
 from wingo.oci.platform import Platform
 from wingo.oci.reference import Reference
@@ -56,7 +57,10 @@ from wingo.oci.reference import Reference
 Facts = Callable[[Reference, Platform], BaseFacts]
 """What is known of a base for a platform."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-_FETCHERS = ("apt-get", "apt ", "apk ", "dnf", "yum", "tdnf", "microdnf", "curl", "wget", "git ", "pip", "npm", "go ", "http://", "https://")  # fmt: skip
+_FETCHES = re.compile(
+    r"(?:^|[\s;&|(\"'])(?:apt-get|apt|apk|dnf|yum|tdnf|microdnf|zypper|curl|wget|git|pip3?|npm|yarn|go|cargo|gem|ssh)\s|https?://"
+)
+"""A command that looks as if it fetched something."""
 
 
 class LoweredStep(msgspec.Struct, frozen=True):
@@ -105,6 +109,7 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
         config: the members of the config's `config` that the stage and those below it changed.
         settings: how everything stands at its end.
         compiles_only: it is a toolchain whose image is not needed.
+        output: the platform of what it compiles.
     """
 
     number: int
@@ -116,6 +121,7 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
     facts: BaseFacts
     settings: StageSettings
     compiles_only: bool
+    output: Platform
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,7 +219,13 @@ class _Planner:
                 return self.facts[node.base.stage]
             case SourceKind.IMAGE:
                 assert node.base.image is not None
-                return self.facts_of(node.base.image, node.platform)
+                at = node.stage.start.at
+                try:
+                    return self.facts_of(node.base.image, node.platform)
+                except RequestError as error:
+                    raise DockerfileError(at, str(error), hint=error.hint) from error
+                except RemoteError as error:
+                    raise RemoteError(f"{at}: {error}", status=error.status, hint=error.hint) from error
             case _:
                 system = node.platform.os
                 config = ImageConfig(os=system, architecture=node.platform.architecture, variant=node.platform.variant)
@@ -245,6 +257,7 @@ class _Planner:
             facts=facts,
             settings=settings,
             compiles_only=only and not any(isinstance(step.action, RunSandbox) for step in steps),
+            output=self.output_platform(number),
         )
 
     def _triggers(self, expressions: tuple[str, ...], node: StageNode) -> tuple[Instruction, ...]:
@@ -306,6 +319,7 @@ class _StagePlanner:
         """Plans an instruction, and changes the stage's settings by it."""
         self.notes = []
         at = instruction.at
+        lines = len(self.settings.history)
         try:
             step = self._step(instruction)
         except DockerfileError:
@@ -313,7 +327,8 @@ class _StagePlanner:
         except RequestError as error:
             raise DockerfileError(at, str(error), hint=error.hint) from error
         notes = tuple(dict.fromkeys((*self.notes, *step.notes)))
-        return msgspec.structs.replace(step, notes=notes)
+        history = self.settings.history[lines] if len(self.settings.history) > lines else None
+        return msgspec.structs.replace(step, notes=notes, history=history)
 
     def _step(self, instruction: Instruction) -> Step:
         match instruction:
@@ -359,8 +374,7 @@ class _StagePlanner:
             case Volume(_, paths):
                 for path in paths:
                     expanded_path = self.expand(path, at)
-                    settings.volumes[settings.absolute(expanded_path) if settings.windows else expanded_path] = {}
-                settings.changed.add("volumes")
+                    settings.add_volume(expanded_path)
                 settings.say(printable(at.text, 4096))
             case Cmd(_, command):
                 settings.set_command(command)
@@ -384,7 +398,6 @@ class _StagePlanner:
                 settings.say(printable(at.text, 4096))
             case Onbuild(_, expression):
                 settings.triggers.append(expression)
-                settings.changed.add("on_build")
                 return "for those who build upon the image"
             case Maintainer(_, name):
                 settings.author = name
@@ -503,8 +516,7 @@ class _StagePlanner:
             user=self.settings.user,
             mounts=mounts,
             network=instruction.network,
-            wants_network=instruction.network != "none"
-            and any(word in f"{text or ' '.join(argv)} " for word in _FETCHERS),
+            wants_network=instruction.network != "none" and _FETCHES.search(f"{text or ' '.join(argv)} ") is not None,
         )
         why = "executed over the stage's file system" + reason
         if action.wants_network:

@@ -86,13 +86,14 @@ def _stage(stage: StagePlan) -> StageReport:
         base=str(stage.base),
         platform=str(stage.platform),
         why=stage.why,
-        steps=tuple(_step(step) for step in stage.steps),
+        steps=tuple(step_report(step) for step in stage.steps),
         image_needed=stage.base.kind is SourceKind.IMAGE and not stage.compiles_only,
         assumed=stage.base.kind is SourceKind.IMAGE and stage.facts.assumed,
     )
 
 
-def _step(step: Step) -> StepReport:
+def step_report(step: Step) -> StepReport:
+    """A step as a report."""
     return StepReport(step.at.line, step.text, step.kind.value, step.why, step.advice, step.edits, step.notes)
 
 

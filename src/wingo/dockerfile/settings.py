@@ -116,6 +116,16 @@ class StageSettings:
             self.user = user_name(text)
         self.changed.add("user")
 
+    def add_volume(self, path: str) -> None:
+        """VOLUME; on Windows a whole drive other than C: too, which is nothing but a volume.
+
+        Raises:
+            RequestError: no path of the system.
+        """
+        drive = self.windows and re.fullmatch(r"[D-Zd-z]:[\\/]?", path)
+        self.volumes[path if drive or not self.windows else self.absolute(path)] = {}
+        self.changed.add("volumes")
+
     def set_command(self, command: CommandLine) -> None:
         """CMD."""
         self.cmd, self.cmd_is_own = self._with_shell(command), True

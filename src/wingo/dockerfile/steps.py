@@ -10,6 +10,7 @@ import msgspec
 from wingo.dockerfile.graph import Source
 from wingo.dockerfile.mounts import Mount
 from wingo.dockerfile.source import At
+from wingo.oci.config import History
 from wingo.oci.digest import Digest
 
 
@@ -89,7 +90,6 @@ class RunGo(msgspec.Struct, frozen=True, tag="go"):
         goos: what is compiled for, where a command does not say it itself.
         goarch: as well.
         variant: as well; "v7" for arm.
-        mounts: secrets and caches; caches are Go's own here.
     """
 
     commands: tuple[Command, ...]
@@ -155,6 +155,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         action: what is done to the files; None for none.
         edits: of a lowered step, one line each.
         notes: what a person should know.
+        history: the step's line in the config; None for none.
     """
 
     at: At
@@ -165,3 +166,4 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     action: Action | None = None
     edits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    history: History | None = None

@@ -66,6 +66,7 @@ def derive(
     *,
     family: Family = Family.OCI,
     annotations: Mapping[str, str] | None = None,
+    history: Sequence[History] | None = None,
 ) -> Image:
     """An image that is `base` with layers on top and a changed config.
 
@@ -76,8 +77,10 @@ def derive(
         family: what the manifest, the config and the layers are called. Layer bytes are the same in both. Layers
             that must not be uploaded keep their type, whatever the family (they are "kept as found").
         annotations: of the manifest; Docker's schema 2 has none, and they are left out there.
+        history: the lines above the base's, in place of those of `added`; as many that are not empty.
     """
-    config_bytes = encode(_patched(base, added, patch))
+    lines = [item.history for item in added] if history is None else list(history)
+    config_bytes = encode(_patched(base, added, patch, lines))
     below = [] if base is None else [in_family_of(layer, family) for layer in base.layers]
     layers = (*below, *(in_family_of(item.layer, family) for item in added))
     docker = family is Family.DOCKER
@@ -101,7 +104,9 @@ def in_family_of(layer: Layer, family: Family) -> Layer:
     return msgspec.structs.replace(layer, descriptor=msgspec.structs.replace(descriptor, media_type=media_type))
 
 
-def _patched(base: Image | None, added: Sequence[AddedLayer], patch: ConfigPatch) -> dict[str, object]:
+def _patched(
+    base: Image | None, added: Sequence[AddedLayer], patch: ConfigPatch, history: Sequence[History]
+) -> dict[str, object]:
     old = {} if base is None else document(base.config_bytes, "config", limit=MAX_CONFIG_BYTES)
     kept = {name: value for name, value in old.items() if name not in _STALE}
     for field in ("created", "author", "architecture", "variant", "os", "os_version", "os_features"):
@@ -114,7 +119,7 @@ def _patched(base: Image | None, added: Sequence[AddedLayer], patch: ConfigPatch
     kept["config"] = settings
     diff_ids = () if base is None else tuple(layer.diff_id for layer in base.layers)
     kept["rootfs"] = RootFs(diff_ids=(*diff_ids, *(item.layer.diff_id for item in added)))
-    kept["history"] = [*history_below(base), *(item.history for item in added)]
+    kept["history"] = [*history_below(base), *history]
     return dict(sorted(kept.items()))
 
 

@@ -189,7 +189,10 @@ class _Placing:
             import os
 
             where = f"the context {self.tree.root}"
-            if os.path.lexists(os.path.join(self.tree.root, path)):
+            full = os.path.join(self.tree.root, path)
+            if os.path.islink(full) and not self.tree.is_ignored(path):
+                hint = "It is a link that leads nowhere, or out of the context."
+            elif os.path.lexists(full):
                 what = "its .dockerignore" if isinstance(self.tree, Context) else "an ignore file"
                 return DockerfileError(
                     self.at,

@@ -1,0 +1,368 @@
+"""What the steps of a Dockerfile do: copying, compiling, running; and what of it is remembered from earlier builds."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wingo.archive.entry import Content
+from wingo.dockerfile.graph import Source, SourceKind
+from wingo.dockerfile.lowering import Answer, UnpackedFile
+from wingo.dockerfile.lowering.edits import ExtractArchive
+from wingo.dockerfile.plan import StagePlan
+from wingo.dockerfile.source import At, DockerfileError, printable
+from wingo.dockerfile.steps import CopyFiles, RunGo, RunLowered, RunSandbox
+from wingo.errors import ContentError, HostError
+from wingo.oci.digest import Digest
+from wingo.oci.platform import Platform
+from wingo.pipeline.dockerfile_copy import Placed, place
+from wingo.pipeline.dockerfile_downloads import (
+    Downloads,
+    cached_content,
+    is_archive,
+    keep_in_cache,
+    read_archive,
+    read_zip,
+)
+from wingo.pipeline.dockerfile_files import DIRECTORY, FILE, Context, DirectoryTree, Found, Tree
+from wingo.pipeline.dockerfile_go import GoRunner
+from wingo.pipeline.dockerfile_memory import Changed, WorkDirectory, with_digest
+from wingo.pipeline.dockerfile_stages import BuiltStage, LinuxStage, ToolchainStage, ViewTree
+from wingo.pipeline.dockerfile_windows import Tools, WindowsStage, work_directory
+from wingo.pipeline.viewing import view_of
+
+if TYPE_CHECKING:
+    from wingo.host import Host
+    from wingo.pipeline.dockerfile import DockerfileBuild
+    from wingo.pipeline.dockerfile_bases import DockerfileBases
+    from wingo.pipeline.places import Places
+
+_KIND = "dockerfile-steps"
+_VERSION = "1"
+
+
+class _KeptFile(msgspec.Struct, frozen=True, array_like=True):
+    path: str
+    kind: str
+    mode: int
+    target: str
+    digest: str
+    size: int
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What a step did, as the cache keeps it."""
+
+    found: tuple[_KeptFile, ...] = ()
+    removed: tuple[str, ...] = ()
+    status: int = 0
+    output: str = ""
+
+
+class Actions:
+    """Performs steps.
+
+    Attributes:
+        context: the build context.
+        ran: how many programs were run.
+    """
+
+    def __init__(self, request: DockerfileBuild, host: Host, places: Places, bases: DockerfileBases) -> None:
+        self.request, self.host, self.places, self.bases = request, host, places, bases
+        self.context = Context(request.dockerfile.context, request.dockerfile.path)
+        self.go = GoRunner(host, allow_network=request.allow_network)
+        self.downloads = Downloads(host, places, allow_network=request.allow_network)
+        self._named: dict[str, DirectoryTree] = {}
+        self._images: dict[str, Tree] = {}
+        self.ran = 0
+
+    # Sources
+
+    def source(self, source: Source, platform: Platform, built: Mapping[int, BuiltStage]) -> tuple[Tree, bool]:
+        """What a COPY reads from, and whether that is a directory of this machine."""
+        match source.kind:
+            case SourceKind.STAGE:
+                return built[source.stage].tree(), False
+            case SourceKind.IMAGE:
+                assert source.image is not None
+                key = f"{source.image} {platform}"
+                if key not in self._images:
+                    image = self.bases.image(source.image, platform)
+                    self._images[key] = ViewTree(view_of(image, self.places, base_layers=True))
+                return self._images[key], False
+            case _:
+                if not source.name:
+                    return self.context, True
+                if source.name not in self._named:
+                    folder = self.request.dockerfile.directories[source.name]
+                    self._named[source.name] = Context(folder)
+                return self._named[source.name], True
+
+    # COPY and ADD
+
+    def copy(
+        self, action: CopyFiles, stage: BuiltStage, tree: Tree, at: At, created_by: str, *, from_context: bool
+    ) -> bool:
+        """COPY or ADD."""
+        mode = _mode(action.chmod, at)
+        placed = place(action, tree, stage.is_directory, at, from_context=from_context)
+        if action.add:
+            placed = self._added(action, placed, stage, at)
+        placed = [msgspec.structs.replace(item, found=with_digest(item.found)) for item in placed]
+        return stage.put(placed, action.chown, mode, at, created_by)
+
+    def _added(self, action: CopyFiles, placed: list[Placed], stage: BuiltStage, at: At) -> list[Placed]:
+        from wingo.pipeline.dockerfile_copy import stage_path
+
+        target = stage_path(action.destination)
+        result: list[Placed] = []
+        for item in placed:
+            archive = action.unpack and item.found.kind == FILE and not item.made and item.found.content is not None
+            if archive and self._is_direct(action, item) and is_archive(_content(item.found)):
+                members = read_archive(_content(item.found), at, keep_in_cache(self.places))
+                result.append(Placed(target, Found(target, DIRECTORY, 0o755), made=True)) if target else None
+                result += _with_parents(target, members)
+            else:
+                result.append(item)
+        for source in action.sources:
+            if source.startswith(("http://", "https://")):
+                content = self.downloads.fetch(source, at, str(action.checksum))
+                name = source.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2] or "__unnamed__"
+                into = action.destination.endswith(("/", "\\")) or stage.is_directory(target)
+                path = f"{target}/{name}".strip("/") if into else target
+                result.append(Placed(path, Found(path, FILE, 0o600, content=content)))
+        return result
+
+    def _is_direct(self, action: CopyFiles, item: Placed) -> bool:
+        """Only an archive that is named is unpacked, none in a directory that is copied."""
+        from wingo.dockerfile.ignore import compile_wildcards, has_wildcards
+
+        for source in action.sources:
+            path = source.replace("\\", "/") if action.destination[1:2] == ":" else source
+            path = path.removeprefix("./").lstrip("/")
+            if path == item.found.path or (has_wildcards(path) and compile_wildcards(path)(item.found.path)):
+                return True
+        return False
+
+    # Go
+
+    def run_go(self, action: RunGo, stage: BuiltStage, plan: StagePlan, at: At, created_by: str) -> bool:
+        """A Go step of a Linux stage."""
+        platform = (action.goos, action.goarch, action.variant)
+        if not isinstance(stage, ToolchainStage):
+            assert isinstance(stage, LinuxStage)
+            return self._run_go_on_layers(action, stage, plan, at, created_by)
+        key = _key(
+            "go", stage.files.digest(), action, self.go.identity(action.toolchain), plan.settings.env.get("GOPATH", "")
+        )
+        kept = self._remembered(
+            key, lambda: self._compile(action, list(stage.files.found.values()), plan, platform, at)
+        )
+        _check(kept, action, at)
+        for path in kept.removed:
+            stage.files.remove(path)
+        for item in self._found(kept):
+            stage.files.put(item.path, item)
+        return True
+
+    def _run_go_on_layers(self, action: RunGo, stage: LinuxStage, plan: StagePlan, at: At, created_by: str) -> bool:
+        from wingo.archive.entry import Entry, EntryKind
+        from wingo.pipeline.dockerfile_files import LINK, walk
+
+        own = len(stage.base.layers) if stage.base is not None else 0
+        view = stage.view()
+        items = [
+            found
+            for found in walk(ViewTree(view), "")
+            if (node := view.find(found.path, follow=False)) is not None and (node.layer >= own)
+        ]
+        platform = (action.goos, action.goarch, action.variant)
+        key = _key("go", [layer.diff_id for layer in stage.layers], action, self.go.identity(action.toolchain))
+        kept = self._remembered(key, lambda: self._compile(action, items, plan, platform, at))
+        _check(kept, action, at)
+        kinds = {FILE: EntryKind.FILE, DIRECTORY: EntryKind.DIRECTORY, LINK: EntryKind.SYMLINK}
+        entries = [
+            Entry(item.path, kinds[item.kind], item.mode, 0, 0, item.content, item.target) for item in self._found(kept)
+        ]
+        return stage.add(entries, created_by)
+
+    def _compile(
+        self, action: RunGo, items: Sequence[Found], plan: StagePlan, platform: tuple[str, str, str], at: At
+    ) -> _Kept:
+        root = work_directory(self.host.cache_directory, self.request.dockerfile.context, plan.name, str(plan.platform))
+        with self.places.cache.lock(f"dockerfile-{os.path.basename(root)}"):
+            work = WorkDirectory(root)
+            work.write(items)
+            gopath = plan.settings.env.get("GOPATH", "/go").split(":")[0].strip("/") or "go"
+            output = ""
+            for command in action.commands:
+                task = self.places.progress.start(" ".join(command.argv[:3]))
+                self.ran += 1
+                try:
+                    status, output = self.go.run(
+                        command, root, version=action.toolchain, platform=platform, at=at, gopath=gopath
+                    )
+                finally:
+                    task.done()
+                if status:
+                    raise failed(at, " ".join(command.argv), status, output)
+            return self._keep(work.changes(), output)
+
+    # Windows
+
+    def run_lowered(
+        self, action: RunLowered, stage: BuiltStage, plan: StagePlan, at: At, created_by: str
+    ) -> tuple[bool, tuple[str, ...]]:
+        """A Windows RUN."""
+        assert isinstance(stage, WindowsStage)
+        root = work_directory(self.host.cache_directory, self.request.dockerfile.context, plan.name, str(plan.platform))
+        toolchain = plan.facts.toolchain
+        output = plan.output
+        tools = Tools(
+            go=self.go,
+            work=root,
+            version=toolchain.full_version if toolchain is not None else "",
+            platform=(output.os, output.architecture, output.variant),
+            fetch=self.downloads.fetch,
+            unpack=self._unpack,
+            remembered=self._remembered_answer,
+        )
+        with self.places.cache.lock(f"dockerfile-{os.path.basename(root)}"):
+            return stage.run(action, tools, at, created_by)
+
+    def _remembered_answer(self, key: str, make: Callable[[], Answer]) -> Answer:
+        def run() -> _Kept:
+            self.ran += 1
+            answer = make()
+            found = [
+                Found(item.path, item.kind, content=item.content, target=item.target)
+                for item in answer.files
+                if item.kind != "removed"
+            ]
+            removed = tuple(item.path for item in answer.files if item.kind == "removed")
+            return self._keep(Changed(tuple(found), removed), answer.output, answer.status)
+
+        kept = self._remembered(_key("windows", key), run)
+        files = [UnpackedFile(path, kind="removed") for path in kept.removed]
+        files += [UnpackedFile(item.path, item.content, item.kind, item.target) for item in self._found(kept)]
+        return Answer(tuple(files), kept.status, kept.output)
+
+    def _unpack(self, content: Content, operation: ExtractArchive, at: At) -> Sequence[Found]:
+        with content.open() as stream:
+            head = stream.read(4)
+        keep = keep_in_cache(self.places)
+        if operation.format == "zip" or (operation.format == "any" and head[:2] == b"PK"):
+            return read_zip(content, at, keep)
+        return read_archive(content, at, keep)
+
+    # The sandbox
+
+    def run_sandbox(
+        self,
+        action: RunSandbox,
+        stage: BuiltStage,
+        plan: StagePlan,
+        built: Mapping[int, BuiltStage],
+        at: At,
+        created_by: str,
+    ) -> bool:
+        """A Linux RUN."""
+        from wingo.pipeline.dockerfile_sandbox import run_step
+
+        assert isinstance(stage, LinuxStage)
+        return run_step(self, action, stage, plan, built, at, created_by)
+
+    # Memory
+
+    def _remembered(self, key: str, make: Callable[[], _Kept]) -> _Kept:
+        if not self.request.no_cache:
+            data = self.places.cache.record(_KIND, key)
+            if data is not None:
+                try:
+                    kept = msgspec.json.decode(data, type=_Kept)
+                except msgspec.DecodeError:
+                    self.places.cache.forget_record(_KIND, key)
+                else:
+                    blobs = self.places.cache.blobs
+                    if all(not item.digest or blobs.has(Digest(item.digest), item.size) for item in kept.found):
+                        return kept
+        kept = make()
+        if not kept.status:
+            self.places.cache.keep_record(_KIND, key, msgspec.json.encode(kept))
+        return kept
+
+    def _keep(self, changed: Changed, output: str, status: int = 0) -> _Kept:
+        keep = keep_in_cache(self.places)
+        files = []
+        for item in changed.found:
+            content = None
+            if item.content is not None:
+                with item.content.open() as stream:
+                    content = keep(stream, item.path)
+            digest, size = (content.digest, content.size) if content is not None else ("", 0)
+            files.append(_KeptFile(item.path, item.kind, item.mode, item.target, digest, size))
+        return _Kept(tuple(files), changed.removed, status, output[-4000:])
+
+    def _found(self, kept: _Kept) -> list[Found]:
+        return [
+            Found(
+                item.path,
+                item.kind,
+                item.mode,
+                content=cached_content(self.places, item.digest, item.size, item.path) if item.kind == FILE else None,
+                target=item.target,
+            )
+            for item in kept.found
+        ]
+
+
+def _with_parents(target: str, members: Sequence[Found]) -> list[Placed]:
+    """Members below a directory, each directory before what is in it, also those that the archive does not name."""
+    result: dict[str, Placed] = {}
+    for found in members:
+        path = f"{target}/{found.path}".strip("/")
+        parts = path.split("/")
+        for length in range(target.count("/") + 2 if target else 1, len(parts)):
+            above = "/".join(parts[:length])
+            result.setdefault(above, Placed(above, Found(above, DIRECTORY, 0o755), made=True))
+        result[path] = Placed(path, found)
+    return list(result.values())
+
+
+def failed(at: At, what: str, status: int, output: str) -> DockerfileError:
+    """A step that ended with an error: its exit code and its last lines."""
+    lines = [printable(line, 400) for line in output.strip().splitlines()[-20:]]
+    printed = "".join(f"\n    {line}" for line in lines)
+    return DockerfileError(at, f"the step failed with exit code {status}: {printable(what, 120)}{printed}")
+
+
+def _check(kept: _Kept, action: RunGo, at: At) -> None:
+    if kept.status:
+        raise failed(at, " ".join(action.commands[-1].argv), kept.status, kept.output)
+
+
+def _content(item: Found) -> Content:
+    if item.content is None:
+        raise ContentError(f"{item.path} is no file")
+    return item.content
+
+
+def _mode(text: str, at: At) -> int | None:
+    if not text:
+        return None
+    if not all(character in "01234567" for character in text) or int(text, 8) > 0o7777:
+        raise DockerfileError(
+            at, f"--chmod {text[:40]!r} is no octal mode from 0 to 7777", hint="Write for instance --chmod=755."
+        )
+    return int(text, 8)
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha256("\0".join((_VERSION, *map(repr, parts))).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+__all__ = ["Actions", "HostError", "failed"]

@@ -1,0 +1,357 @@
+"""A Windows stage while it is built: the lowering's state, and what its edits need done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wingo.archive.entry import Content
+from wingo.dockerfile.bases import BaseFacts
+from wingo.dockerfile.lowering import (
+    Answer,
+    Impossible,
+    Item,
+    Kind,
+    Lowered,
+    Needs,
+    NoBase,
+    State,
+    Tree,
+    UnpackedFile,
+    UnreadBase,
+    ViewBase,
+    layer_requests,
+    lower,
+    read_user_hive,
+    registry_edits,
+    with_user_hive,
+)
+from wingo.dockerfile.lowering.edits import Download, ExtractArchive, RunGit, RunGo
+from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.registry import stage_registry
+from wingo.dockerfile.source import At, DockerfileError
+from wingo.dockerfile.steps import Command, MakeDirectory, RunLowered
+from wingo.dockerfile.windows_stage import state_for
+from wingo.errors import RequestError
+from wingo.image.derive import AddedLayer
+from wingo.image.model import Image
+from wingo.oci.config import History
+from wingo.pipeline.assemble import rfc3339
+from wingo.pipeline.base_layers import BaseLayers
+from wingo.pipeline.dockerfile_copy import Placed
+from wingo.pipeline.dockerfile_files import DIRECTORY, FILE, LINK, Found
+from wingo.pipeline.dockerfile_files import Tree as Files
+from wingo.pipeline.dockerfile_memory import WorkDirectory
+from wingo.pipeline.viewing import view_of
+from wingo.windows.layer import plan_layer
+from wingo.windows.paths import fold, parse_path
+
+if TYPE_CHECKING:
+    from wingo.pipeline.dockerfile_go import GoRunner
+    from wingo.pipeline.places import Places
+
+_MAX_NEEDS = 500
+Fetch = Callable[[str, At], Content]
+"""Downloads a URL."""
+Unpack = Callable[[Content, ExtractArchive, At], Sequence[Found]]
+"""Reads an archive's members."""
+
+
+class Tools(msgspec.Struct, frozen=True):
+    """What a Windows stage's operations are done by.
+
+    Attributes:
+        go: runs the toolchain and git.
+        work: the directory that they run over.
+        remembered: gives back the answer of an operation that was done before over the same files.
+    """
+
+    go: GoRunner
+    work: str
+    version: str
+    platform: tuple[str, str, str]
+    fetch: Fetch
+    unpack: Unpack
+    remembered: Callable[[str, Callable[[], Answer]], Answer]
+
+
+class WindowsStage:
+    """See `wingo.pipeline.dockerfile_stages.BuiltStage`.
+
+    Attributes:
+        base: None: nothing is below.
+        added: the layers of files above it.
+    """
+
+    def __init__(self, base: Image | None, facts: BaseFacts, places: Places, epoch: int, threads: int) -> None:
+        self.base, self.facts, self.places, self.epoch, self.threads = base, facts, places, epoch, threads
+        self.added: list[AddedLayer] = []
+        self.notes: list[str] = []
+        self.state = State(
+            tree=Tree(NoBase() if base is None and facts.toolchain is None else UnreadBase()),
+            flavour=facts.flavour,
+            architecture=facts.platform.architecture,
+            toolchain=facts.toolchain is not None,
+        )
+        self._hives_read = False
+
+    def fork(self) -> WindowsStage:
+        """Another one, for a stage that stands on this one."""
+        other = WindowsStage(self.base, self.facts, self.places, self.epoch, self.threads)
+        other.added, other.state, other._hives_read = list(self.added), self.state, self._hives_read
+        return other
+
+    def tree(self) -> Files:
+        """Its files, as far as steps made them."""
+        return StateTree(self.state.tree)
+
+    def is_directory(self, path: str) -> bool:
+        """Whether a path is, or leads to, a directory."""
+        found = self.state.tree.find(parse_path("/" + path))
+        return found is not None and found.kind is Kind.DIRECTORY
+
+    def put(self, placed: Sequence[Placed], chown: str, mode: int | None, at: At, created_by: str) -> bool:
+        """Takes in what a COPY brings, as a layer."""
+        if chown or mode is not None:
+            self.notes.append(
+                f"{at}: --chown and --chmod mean nothing on Windows, where access lists say who may do what"
+            )
+        tree = self.state.tree.copy()
+        try:
+            for item in placed:
+                self._put(tree, item)
+        except CannotLower as error:
+            raise DockerfileError(at, error.reason, hint=error.advice) from error
+        except RequestError as error:
+            raise DockerfileError(at, str(error), hint=error.hint) from error
+        return self._take(msgspec.structs.replace(self.state, tree=tree), created_by, at)
+
+    def _put(self, tree: Tree, item: Placed) -> None:
+        path = tree.resolve(parse_path("/" + item.path))
+        found = item.found
+        there = tree.find(path, follow=False)
+        if item.made and there is not None and there.kind is Kind.DIRECTORY:
+            return
+        if path[:-1]:
+            tree.make_directories(path[:-1])
+        if found.kind == DIRECTORY:
+            tree.make_directories(path)
+        elif found.kind == LINK:
+            target = found.target.replace("/", "\\")
+            tree.put(Item(path, Kind.LINK, target=target, link="symbolic", directory_link=found.to_directory))
+        else:
+            tree.put(Item(path, Kind.FILE, content=found.content))
+
+    def make_directory(self, action: MakeDirectory, at: At, created_by: str) -> bool:
+        """Makes the directory of a WORKDIR."""
+        tree = self.state.tree.copy()
+        try:
+            tree.make_directories(parse_path(action.path))
+        except CannotLower as error:
+            raise DockerfileError(at, error.reason, hint=error.advice) from error
+        return self._take(msgspec.structs.replace(self.state, tree=tree), created_by, at)
+
+    def run(self, action: RunLowered, tools: Tools, at: At, created_by: str) -> tuple[bool, tuple[str, ...]]:
+        """Runs a lowered step: whether it made a layer, and its notes.
+
+        Raises:
+            DockerfileError: it cannot be lowered, or fails.
+        """
+        try:
+            outcome = self._lower(action, tools, at)
+        except DockerfileError:
+            raise
+        except RequestError as error:
+            raise DockerfileError(at, str(error), hint=error.hint) from error
+        match outcome:
+            case Impossible(reason, advice):
+                raise DockerfileError(at, reason, hint=advice)
+            case Lowered():
+                return self._take(self._with_user_hive(outcome.state, at), created_by, at), outcome.notes
+
+    def _with_user_hive(self, state: State, at: At) -> State:
+        if state.registry.changes == self.state.registry.changes:
+            return state
+        try:
+            return with_user_hive(state)
+        except CannotLower as error:
+            raise DockerfileError(at, error.reason, hint=error.advice) from error
+
+    def _lower(self, action: RunLowered, tools: Tools, at: At) -> Lowered | Impossible:
+        self._read_hives(action)
+        before = state_for(self.state, action)
+        answers: list[Answer] = []
+        while isinstance(outcome := lower(action.command, action.shell, before, answers=answers), Needs):
+            if len(answers) > _MAX_NEEDS:
+                raise DockerfileError(at, f"the step needs more than {_MAX_NEEDS} things done")
+            answers.append(self._perform(outcome, tools, at))
+        return outcome
+
+    # What operations need
+
+    def _perform(self, needs: Needs, tools: Tools, at: At) -> Answer:
+        operation = needs.operation
+        match operation:
+            case Download(url, _, expected):
+                content = tools.fetch(url, at)
+                if expected and content.digest != expected:
+                    raise DockerfileError(at, f"{url} is {content.digest}, and the step expects {expected}")
+                return Answer((UnpackedFile("", content),))
+            case ExtractArchive(archive):
+                item = needs.state.tree.find(parse_path(archive))
+                if item is None or item.content is None:
+                    raise DockerfileError(at, f"there is no {archive} to unpack")
+                members = tools.unpack(item.content, operation, at)
+                return Answer(tuple(_unpacked(member) for member in members))
+            case RunGo(argv, directory, environment) | RunGit(argv, directory, environment):
+                command = Command(argv, environment, directory)
+                key = f"{_tree_key(needs.state.tree)} {command!r} {tools.go.identity(tools.version)} {tools.platform}"
+                return tools.remembered(key, lambda: self._run_tool(command, needs.state, tools, at))
+        raise AssertionError(operation)
+
+    def _run_tool(self, command: Command, state: State, tools: Tools, at: At) -> Answer:
+        work = WorkDirectory(tools.work)
+        work.write(_materialised(state.tree))
+        gopath = dict(command.environment).get("GOPATH", r"C:\go").split(";")[0]
+        status, output = tools.go.run(
+            command,
+            tools.work,
+            version=tools.version,
+            platform=tools.platform,
+            at=at,
+            gopath="/".join(parse_path(gopath)),
+        )
+        changed = work.changes()
+        files = [UnpackedFile(f"C:\\{path}".replace("/", "\\"), kind="removed") for path in changed.removed]
+        files += [
+            msgspec.structs.replace(_unpacked(item), path=f"C:\\{item.path}".replace("/", "\\"))
+            for item in changed.found
+        ]
+        return Answer(tuple(files), status, output)
+
+    def _read_hives(self, action: RunLowered) -> None:
+        """The base's registry, before the first step that might look at it."""
+        del action
+        if self._hives_read or self.base is None:
+            return
+        from wingo.pipeline.image_hives import read_image_hives
+
+        self._hives_read = True
+        hives = read_image_hives(self.base, self.places)
+        view = view_of(self.base, self.places, base_layers=False, base=BaseLayers(len(self.base.layers)))
+        tree = self.state.tree
+        if view.complete:
+            # Its listing is at hand now: what is in the base need not be guessed any more.
+            tree = tree.copy()
+            tree.base = ViewBase(view)
+        user = read_user_hive(tree, self.state.account)
+        registry = stage_registry(hives.registry().hives, user)
+        self.state = msgspec.structs.replace(self.state, tree=tree, registry=registry)
+
+    # Layers
+
+    def _take(self, state: State, created_by: str, at: At) -> bool:
+        """Goes on from a state; the difference of the files becomes a layer."""
+        before, self.state = self.state, state
+        if self.facts.toolchain is not None and self.base is None:
+            return False  # it only compiles: nobody sees its layers
+        try:
+            requests = layer_requests(before.tree, state.tree, created_by)
+            if not requests:
+                return False
+            planned = plan_layer(requests, epoch=self.epoch, created_by=created_by, on_base=self.base is not None)
+        except CannotLower as error:
+            raise DockerfileError(at, error.reason, hint=error.advice) from error
+        except RequestError as error:
+            raise DockerfileError(at, str(error), hint=error.hint) from error
+        self.notes += planned.notes
+        layer = self.places.cache.pack(planned.recipe, threads=self.threads)
+        self.added.append(AddedLayer(layer, History(created=rfc3339(self.epoch), created_by=created_by)))
+        return True
+
+    def registry_layer(self) -> AddedLayer | None:
+        """What the steps changed in the registry, as a layer directly on the base; None when they changed nothing."""
+        changes = registry_edits(self.state)
+        if not changes or self.base is None:
+            return None
+        from wingo.pipeline.image_hives import read_image_hives
+        from wingo.pipeline.registry_layers import pack_registry_layer, plan_registry
+
+        plan = plan_registry(read_image_hives(self.base, self.places), changes)
+        if plan is None:
+            return None
+        layer = pack_registry_layer(plan, self.places, created_by="wingo build", epoch=self.epoch)
+        line = History(
+            created=rfc3339(self.epoch), created_by="wingo build", comment=f"registry: {', '.join(plan.changed)}"
+        )
+        return AddedLayer(layer, line)
+
+
+def _unpacked(item: Found) -> UnpackedFile:
+    return UnpackedFile(item.path, item.content, item.kind, item.target)
+
+
+def _materialised(tree: Tree) -> list[Found]:
+    """What steps made, for a directory of this machine."""
+    found = []
+    for item in tree.changes.values():
+        if item is None or not item.path:
+            continue
+        path = "/".join(item.path)
+        if item.kind is Kind.DIRECTORY:
+            found.append(Found(path, DIRECTORY, 0o755))
+        elif item.kind is Kind.LINK and item.link == "symbolic":
+            found.append(Found(path, LINK, 0o777, target=item.target.replace("\\", "/").removeprefix("C:")))
+        elif item.kind is Kind.FILE and item.content is not None:
+            found.append(Found(path, FILE, 0o644, content=item.content))
+    return found
+
+
+def _tree_key(tree: Tree) -> str:
+    from wingo.pipeline.dockerfile_memory import MemoryTree
+
+    return MemoryTree({item.path: item for item in _materialised(tree)}).digest()
+
+
+class StateTree:
+    """A Windows stage's files as a tree to copy from: names without case."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def find(self, path: str) -> Found | None:
+        """What is at a path."""
+        if not path:
+            return Found("", DIRECTORY, 0o755)
+        try:
+            item = self._tree.find(parse_path("/" + path), follow=False)
+        except (CannotLower, RequestError):
+            return None
+        return None if item is None else _found(item)
+
+    def children(self, path: str) -> Sequence[Found]:
+        """What is directly in a directory, by name."""
+        key = fold(parse_path("/" + path)) if path else ()
+        return [found for item in self._tree.children(key) if (found := _found(item)) is not None]
+
+
+def _found(item: Item) -> Found | None:
+    path = "/".join(item.path)
+    if item.kind is Kind.DIRECTORY:
+        return Found(path, DIRECTORY, 0o755)
+    if item.kind is Kind.LINK:
+        return Found(path, LINK, 0o777, target=item.target, to_directory=item.directory_link)
+    if item.kind is Kind.FILE and item.content is not None:
+        return Found(path, FILE, 0o644, content=item.content)
+    return None
+
+
+def work_directory(cache: str, *parts: str) -> str:
+    """Where a stage's programs run: the same place in every build, so that Go's build cache finds its own again."""
+    import hashlib
+
+    name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return os.path.join(cache, "dockerfile", "work", name)

@@ -1,0 +1,508 @@
+"""`wingo build -f Dockerfile` from end to end: the five Dockerfiles, and what else only a whole build can show.
+
+Bases come from a registry in this process: Windows ones as Microsoft's, a Linux one made of Debian's static busybox.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.needs import missing, need_tool
+from tests.verifier import verify_layout
+from wingo.archive.entry import Entry, EntryKind
+from wingo.hive.edit import SetValue, apply_edits
+from wingo.hive.keys import TreeKey
+from wingo.hive.values import DWORD, EXPAND_SZ, encode_text
+from wingo.hive.write import write_hive
+from wingo.image.model import Image
+from wingo.testing.bases import microsoft_catalogue, windows_base
+from wingo.testing.host import FakeHost
+from wingo.testing.images import directory_entry, file_entry, image_of, layer_of
+from wingo.testing.registry import RegistryServer
+
+MAIN = 'package main\n\nimport "net"\n\nfunc main() { println("hello"); _ = net.IPv4len }\n'
+CA = '#!/bin/sh\n[ "$1 $2 $3" = "--no-cache add ca-certificates" ] || exit 2\nmkdir -p /etc/ssl/certs\necho certificates > /etc/ssl/certs/ca\n'
+
+
+def system_hive() -> bytes:
+    """A SYSTEM hive with the service that the third Dockerfile disables."""
+    service = r"ControlSet001\Services\WSearch"
+    environment = r"ControlSet001\Control\Session Manager\Environment"
+    path = r"%SystemRoot%\system32;%SystemRoot%;%SystemRoot%\System32\WindowsPowerShell\v1.0\\"
+    return write_hive(
+        apply_edits(
+            TreeKey("ROOT", b""),
+            [
+                SetValue("Select", "Current", DWORD, (1).to_bytes(4, "little")),
+                SetValue(environment, "Path", EXPAND_SZ, encode_text(path)),
+                SetValue(service, "Start", DWORD, (2).to_bytes(4, "little")),
+                SetValue(service, "Type", DWORD, (16).to_bytes(4, "little")),
+            ],
+        )
+    )
+
+
+def busybox_base() -> Image:
+    """A small Linux like Alpine: busybox, accounts, and an `apk` that knows one package."""
+    program = Path("/bin/busybox")
+    if not program.exists():
+        missing("Debian's busybox-static")
+    names = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    entries = [
+        directory_entry("bin"),
+        file_entry("bin/apk", CA.encode(), mode=0o755),
+        file_entry("bin/busybox", program.read_bytes(), mode=0o755),
+        *(
+            Entry(f"bin/{name}", EntryKind.SYMLINK, 0o777, link_target="busybox")
+            for name in sorted(names)
+            if name not in ("busybox", "apk")
+        ),
+        directory_entry("etc"),
+        file_entry("etc/group", b"root:x:0:\nstaff:x:50:\nme:x:1000:\n"),
+        file_entry("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n"),
+        directory_entry("root", mode=0o700),
+        directory_entry("tmp", mode=0o1777),
+        directory_entry("usr"),
+        Entry("usr/bin", EntryKind.SYMLINK, 0o777, link_target="../bin"),
+    ]
+    config: dict[str, Any] = {
+        "os": "linux",
+        "architecture": "amd64",
+        "config": {"Env": ["PATH=/usr/local/bin:/bin"], "Cmd": ["/bin/sh"], "OnBuild": []},
+        "history": [{"created_by": "busybox"}],
+    }
+    return image_of([layer_of(entries)], config)
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> dict[str, Any]:
+    found: dict[str, Any] = {f"mcr/{name}": artifact for name, artifact in microsoft_catalogue().items()}
+    found["mcr/windows/servercore:ltsc2022"] = windows_base("servercore", "ltsc2022", hives={"SYSTEM": system_hive()})
+    found["hub/library/alpine:latest"] = found["hub/library/busybox:latest"] = busybox_base()
+    return found
+
+
+@pytest.fixture
+def registry(catalogue: Mapping[str, Any]) -> Iterator[RegistryServer]:
+    with RegistryServer() as server:
+        for name, artifact in catalogue.items():
+            server.add(name, artifact)
+        yield server
+
+
+class Site:
+    """A directory with a Go program and a Dockerfile, a machine, a registry."""
+
+    def __init__(self, folder: Path, registry: RegistryServer) -> None:
+        need_tool("go")
+        self.folder, self.registry = folder, registry
+        self.context = folder / "app"
+        self.context.mkdir()
+        self.write("go.mod", "module example.com/app\n\ngo 1.21\n")
+        self.write("main.go", MAIN)
+        names = ("PATH", "HOME", "GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOSUMDB", "GOFLAGS")
+        self.environment = {name: os.environ[name] for name in names if name in os.environ}
+        self.environment |= {"GOENV": "off"}
+        self.cache = folder / "cache"
+        self.host = self.new_host()
+        self.outputs = 0
+
+    def new_host(self) -> FakeHost:
+        return FakeHost(str(self.folder), str(self.cache), self.environment)
+
+    def write(self, name: str, text: str, *, mode: int = 0o644) -> None:
+        path = self.context / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+
+    def run(self, *words: str) -> int:
+        self.host = self.new_host()
+        mirrors = [f"mcr.microsoft.com={self.registry.host}/mcr", f"docker.io={self.registry.host}/hub"]
+        flags = [word for mirror in mirrors for word in ("--mirrors", mirror)]
+        return self.host.wingo(*words, *flags)
+
+    def build(self, dockerfile: str, *flags: str, status: int = 0) -> Layout:
+        self.write("Dockerfile", dockerfile)
+        self.outputs += 1
+        out = self.folder / f"out{self.outputs}"
+        code = self.run("build", "-f", "app/Dockerfile", "app", "-o", f"oci:{out}:t", *flags)
+        assert code == status, self.host.err.getvalue()
+        return Layout(out)
+
+    @property
+    def said(self) -> str:
+        return self.host.err.getvalue()
+
+
+class Layout:
+    """An OCI layout, read with the standard library."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def blob(self, digest: str) -> bytes:
+        return (self.folder / "blobs" / digest.replace(":", "/")).read_bytes()
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        index = json.loads((self.folder / "index.json").read_bytes())
+        found: dict[str, Any] = json.loads(self.blob(index["manifests"][0]["digest"]))
+        return found
+
+    @property
+    def config(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.blob(self.manifest["config"]["digest"]))
+        return found
+
+    def layer(self, number: int) -> tarfile.TarFile:
+        data = gzip.decompress(self.blob(self.manifest["layers"][number]["digest"]))
+        return tarfile.open(fileobj=io.BytesIO(data))
+
+    def names(self, number: int) -> list[str]:
+        with self.layer(number) as tar:
+            return tar.getnames()
+
+    def read(self, number: int, name: str) -> bytes:
+        with self.layer(number) as tar:
+            file = tar.extractfile(name)
+            assert file is not None
+            return file.read()
+
+
+@pytest.fixture
+def site(tmp_path: Path, registry: RegistryServer) -> Site:
+    return Site(tmp_path, registry)
+
+
+def program_of(layout: Layout, number: int, name: str, tmp_path: Path) -> str:
+    """What Go itself says of a program."""
+    path = tmp_path / "program"
+    path.write_bytes(layout.read(number, name))
+    return subprocess.run(["go", "version", "-m", path], capture_output=True, text=True, check=True).stdout
+
+
+def faults(layout: Layout) -> list[object]:
+    r"""What the independent reader finds wrong.
+
+    An image that only has a CMD is as its Dockerfile says; and what a step makes below `C:\` gets what Windows would give it
+    there, where users may add files.
+    """
+    meant = ("entrypoint-missing", "writable-by-users")
+    return [finding for finding in verify_layout(layout.folder) if finding.code not in meant]
+
+
+GO = os.environ.get("WINGO_TEST_GO_TAG", "1")
+
+
+def test_first_windows_toolchain_to_nanoserver(site: Site, tmp_path: Path) -> None:
+    layout = site.build(
+        "FROM golang:1.21-windowsservercore-ltsc2022 AS builder\nWORKDIR /app\nCOPY . .\nRUN go build -o myapp.exe .\n"
+        "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nWORKDIR /app\nCOPY --from=builder /app/myapp.exe .\n"
+        'CMD ["myapp.exe"]\n'
+    )
+    said = program_of(layout, -1, "Files/app/myapp.exe", tmp_path)
+    assert ": go1.21.13" in said
+    assert "GOOS=windows" in said
+    assert "-trimpath=true" in said
+    config = layout.config
+    assert (config["os"], config["os.version"]) == ("windows", "10.0.20348.2849")
+    assert config["config"]["Cmd"] == ["myapp.exe"]
+    assert config["config"]["WorkingDir"] == "C:\\app"
+    assert not config["config"].get("ArgsEscaped")
+    assert [line.get("empty_layer", False) for line in config["history"]] == [False, False, False, True]
+    assert faults(layout) == []
+
+
+def test_second_linux_toolchain_to_nanoserver(site: Site, tmp_path: Path) -> None:
+    layout = site.build(
+        f"FROM golang:{GO} AS builder\nWORKDIR /app\nCOPY . .\nRUN go build -o main.exe .\n"
+        "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nCOPY --from=builder /app/main.exe /main.exe\n"
+        'CMD ["main.exe"]\n'
+    )
+    assert layout.read(-1, "Files/main.exe")[:2] == b"MZ"
+    assert "GOOS=windows" in program_of(layout, -1, "Files/main.exe", tmp_path)
+    assert "Docker would compile a Linux program here" in site.said
+    assert faults(layout) == []
+
+
+def test_third_services_on_servercore(site: Site, tmp_path: Path) -> None:
+    layout = site.build(
+        f"FROM golang:{GO} AS builder\nWORKDIR /app\nCOPY . .\n"
+        'RUN go build -ldflags "-s -w" -o main.exe .\n'
+        "FROM mcr.microsoft.com/windows/servercore:ltsc2022\n"
+        'SHELL ["powershell", "-Command"]\n'
+        'RUN Stop-Service -Name "WSearch" -Force\n'
+        'RUN Set-Service -Name "WSearch" -StartupType Disabled\n'
+        'COPY --from=builder /app/main.exe C:/main.exe\nCMD ["C:\\\\main.exe"]\n'
+    )
+    assert "Hives/System_Delta" in layout.names(2) or any("SYSTEM" in name.upper() for name in layout.names(2))
+    assert "GOOS=windows" in program_of(layout, 3, "Files/main.exe", tmp_path)
+    assert (
+        site.run(
+            "hive", "get", str(f"oci:{layout.folder}:t"), r"HKLM\SYSTEM\CurrentControlSet\Services\WSearch", "Start"
+        )
+        == 0
+    )
+    assert "4" in site.host.out.getvalue()
+    assert layout.config["config"]["Shell"] == ["powershell", "-Command"]
+    assert faults(layout) == []
+
+
+FOURTH = (
+    f"FROM golang:{GO} AS builder\nWORKDIR /app\nCOPY go.mod ./\nRUN go mod download\nCOPY . .\n"
+    "RUN go build -o server main.go\n"
+    "FROM alpine:latest\nRUN apk --no-cache add ca-certificates\nWORKDIR /root/\n"
+    'COPY --from=builder /app/server .\nEXPOSE 8080\nCMD ["./server"]\n'
+)
+
+
+def test_fourth_glibc_trap_on_alpine(site: Site, tmp_path: Path) -> None:
+    layout = site.build(FOURTH)
+    assert "CGO_ENABLED=0" in program_of(layout, -1, "root/server", tmp_path)
+    assert "compiled with CGO_ENABLED=0" in site.said
+    assert layout.read(1, "etc/ssl/certs/ca") == b"certificates\n"
+    with layout.layer(1) as tar:
+        assert {(member.uid, member.gid, member.mtime) for member in tar.getmembers()} == {(0, 0, 0)}
+    config = layout.config["config"]
+    assert (config["WorkingDir"], config["ExposedPorts"], config["Cmd"]) == ("/root", {"8080/tcp": {}}, ["./server"])
+    done = subprocess.run(
+        [Path(sys.executable).parent / "wingo", "run", f"oci:{layout.folder}:t"],
+        env={**site.environment, "WINGO_CACHE_DIR": str(site.cache)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "hello"), done.stderr
+
+
+def test_nothing_is_run_again(site: Site) -> None:
+    first = site.build(FOURTH)
+    began = sorted(site.cache.rglob("*"))
+    again = site.build(FOURTH)
+    assert "nothing had changed" in site.said
+    assert "done" not in site.said
+    assert again.manifest == first.manifest
+    assert sorted(site.cache.rglob("*")) == began
+    site.write("main.go", MAIN.replace("hello", "changed"))
+    changed = site.build(FOURTH)
+    assert "apk" not in site.said.replace("apk --no-cache add ca-certificates\n", "")
+    assert [layer["digest"] for layer in changed.manifest["layers"]][:2] == [
+        layer["digest"] for layer in first.manifest["layers"]
+    ][:2]
+    assert changed.manifest["layers"][-1] != first.manifest["layers"][-1]
+    site.build(FOURTH, "--no-cache")
+    assert "built in" in site.said
+
+
+def test_sandbox_steps(site: Site) -> None:
+    site.write("secret", "s3cret")
+    layout = site.build(
+        "FROM alpine AS base\nRUN mkdir /d && echo one > /d/one && echo two > /d/two && chown 1000:1000 /d/two && ln /d/one /d/hard && ln -s one /d/soft\n"
+        "FROM base\nARG WHO=me\nENV GREETING=hi\nUSER me\nWORKDIR /home/me\n"
+        "RUN echo $GREETING $WHO $(id -u) > x && pwd >> x\nUSER root\n"
+        "RUN rm /d/one && rm -r /etc/group && mkdir -m 700 /d/private\n"
+        "RUN --mount=type=secret,id=key --mount=type=tmpfs,target=/t --mount=type=cache,target=/c "
+        "--mount=type=bind,source=main.go,target=/main.go wc -c < /run/secrets/key > /n && cp /main.go /t/ && echo x >> /c/count && cat /c/count > /count\n"
+        "RUN <<EOF\nset -e\necho heredoc > /h\nEOF\nRUN <<X\n#!/bin/sh\necho script > /s\nX\n"
+        "RUN true\n",
+        "--secret", "id=key,src=app/secret",
+    )  # fmt: skip
+    with layout.layer(1) as tar:
+        owners = {member.name: (member.uid, member.gid) for member in tar.getmembers()}
+        assert owners["d/two"] == (1000, 1000)
+        assert tar.getmember("d/soft").linkname == "one"
+        assert {tar.getmember("d/hard").islnk(), tar.getmember("d/one").islnk()} == {True, False}
+    with layout.layer(2) as tar:
+        assert {(member.name, member.uid) for member in tar.getmembers()} == {("home", 1000), ("home/me", 1000)}
+    assert layout.read(3, "home/me/x") == b"hi me 1000\n/home/me\n"
+    assert {"d/.wh.one", "etc/.wh.group", "d/private"} <= set(layout.names(4))
+    assert layout.read(5, "n").strip() == b"6"
+    assert layout.read(5, "count") == b"x\n"
+    everything = b"".join(layout.blob(layer["digest"]) for layer in layout.manifest["layers"])
+    assert b"s3cret" not in everything
+    assert not any("run/secrets" in name or name.startswith(("t/", "c/")) for name in layout.names(5))
+    assert layout.read(6, "h") == b"heredoc\n"
+    assert layout.read(7, "s") == b"script\n"
+    # `RUN true` made no layer, and its line says so.
+    assert len(layout.manifest["layers"]) == 8
+    assert layout.config["history"][-1]["empty_layer"]
+
+
+def test_the_network_is_off(site: Site) -> None:
+    site.build(
+        "FROM alpine\nRUN wget -q -O /x http://127.0.0.1:9/ || ip link | grep -c UP > /links; ! grep -q eth /proc/net/dev\n"
+    )
+    layout = site.build("FROM alpine\nRUN wget -T 2 http://192.0.2.1/\n", status=2)
+    assert "exit code 1" in site.said
+    assert "--allow-network" in site.said
+    assert not layout.folder.exists()
+
+
+def test_a_step_that_fails(site: Site) -> None:
+    layout = site.build("FROM alpine\nRUN echo before; echo it broke >&2; exit 7\n", status=2)
+    assert "Dockerfile:2: the step failed with exit code 7" in site.said
+    assert "it broke" in site.said
+    assert "RUN echo before" in site.said
+    assert not layout.folder.exists()
+
+
+def test_a_compiler_error(site: Site) -> None:
+    site.write("main.go", "package main\n\nfunc main() { undefined() }\n")
+    site.build(f"FROM golang:{GO} AS b\nCOPY . .\nRUN go build -o /x .\nFROM scratch\nCOPY --from=b /x /x\n", status=2)
+    assert "undefined: undefined" in site.said
+    assert str(site.cache) not in site.said
+
+
+def test_copy_semantics(site: Site) -> None:
+    site.write("a.txt", "a")
+    site.write("dir/b.txt", "b")
+    site.write("dir/sub/c.sh", "c", mode=0o755)
+    site.write("dir/skip.md", "no")
+    site.write(".dockerignore", "secret*\n**/*.tmp\n")
+    site.write("secret.txt", "no")
+    site.write("dir/x.tmp", "no")
+    (site.context / "dir/link").symlink_to("b.txt")
+    layout = site.build(
+        "FROM alpine\nWORKDIR /w\n"
+        "COPY a.txt one\nCOPY a.txt two/\nCOPY dir three\nCOPY dir/*.txt a.txt four/\nCOPY --chown=me:staff --chmod=640 a.txt /five/\n"
+        "COPY --parents dir/sub/c.sh /six/\nCOPY --exclude=*.md --exclude=sub dir/ /seven\nCOPY a.txt /bin\nCOPY a.txt /usr/bin/\n"
+        "COPY nothing* /eight/\nCOPY <<EOF /nine/\nhello $HOME ${USER:-nobody}\nEOF\n"
+    )  # fmt: skip
+    named = [layout.names(number) for number in range(1, len(layout.manifest["layers"]))]
+    assert named == [
+        ["w"],
+        ["w/one"],
+        ["w/two", "w/two/a.txt"],
+        ["w/three", "w/three/b.txt", "w/three/link", "w/three/skip.md", "w/three/sub", "w/three/sub/c.sh"],
+        ["w/four", "w/four/a.txt", "w/four/b.txt"],
+        ["five", "five/a.txt"],
+        ["six", "six/dir", "six/dir/sub", "six/dir/sub/c.sh"],
+        ["seven", "seven/b.txt", "seven/link"],
+        ["bin/a.txt"],
+        ["bin/a.txt"],
+        ["nine", "nine/EOF"],
+    ]
+    with layout.layer(6) as tar:
+        member = tar.getmember("five/a.txt")
+        assert (member.uid, member.gid, member.mode) == (1000, 50, 0o640)
+    assert layout.read(11, "nine/EOF") == b"hello  nobody\n"
+
+
+def test_add_unpacks(site: Site) -> None:
+    for name, mode in (("a.tar", "w"), ("b.tar.gz", "w:gz"), ("c.tar.xz", "w:xz"), ("d.tbz2", "w:bz2")):
+        with tarfile.open(site.context / name, mode) as tar:  # type: ignore[call-overload]
+            member = tarfile.TarInfo(f"in/{name}.txt")
+            member.size, member.uid = 2, 7
+            tar.addfile(member, io.BytesIO(b"hi"))
+    site.write("plain.txt", "x")
+    layout = site.build("FROM scratch\nADD a.tar b.tar.gz c.tar.xz d.tbz2 plain.txt /x/\nCOPY a.tar /y/\n")
+    assert layout.names(0) == [
+        "x", "x/in", "x/in/a.tar.txt", "x/in/b.tar.gz.txt", "x/in/c.tar.xz.txt", "x/in/d.tbz2.txt", "x/plain.txt",
+    ]  # fmt: skip
+    assert layout.names(1) == ["y", "y/a.tar"]
+    with layout.layer(0) as tar:
+        assert tar.getmember("x/in/a.tar.txt").uid == 7
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "message"),
+    [
+        ("FROM alpine\nCOPY missing.txt /x\n", "Dockerfile:2: there is no missing.txt in the context"),
+        ("FROM alpine\nCOPY ../../etc/passwd /x\n", "Dockerfile:2: there is no etc/passwd in the context"),
+        ("FROM alpine\nCOPY escape /x\n", "Dockerfile:2: there is no escape in the context"),
+        ("FROM alpine\nCOPY main.g /x\n", "Did you mean main.go?"),
+        ("FROM alpine\nCOPY secret /x\n", "is left out of the context"),
+        ("FROM alpine\nCOPY --from=alpine /nothing /x\n", "there is no nothing in docker.io/library/alpine:latest"),
+        ("FROM alpine\nUSER nobody-here\nRUN true\n", "no user 'nobody-here'"),
+        ("FROM alpine\nCOPY --chown=who main.go /x\n", "no user 'who'"),
+        ("FROM alpine\nCOPY --chmod=rwx main.go /x\n", "no octal mode"),
+        ("FROM missing-image\n", "missing-image"),
+        ("FROM alpine\nADD bomb.tar.gz /x\n", "bomb"),
+        ("FROM alpine\nADD evil.tar /x\n", "leads out of"),
+        ("FROM alpine\nADD https://registry.example/x /x\n", "Give --allow-network."),
+        ("FROM alpine\nRUN --mount=type=secret,id=a,required=true cat /run/secrets/a\n", "the step needs the secret a"),
+        ("FROM alpine\nCOPY main.go /etc\nCOPY main.go /etc/passwd/x\n", "/etc/passwd"),
+        ("FROM mcr.microsoft.com/windows/servercore:ltsc2022\nRUN msiexec /i x.msi\n", "this step is impossible"),
+        ("FROM --platform=linux/arm64 mcr.microsoft.com/windows/nanoserver:ltsc2022\n", "has no image for linux/arm64"),
+    ],
+)  # fmt: skip
+def test_bad_builds(site: Site, dockerfile: str, message: str) -> None:
+    site.write(".dockerignore", "secret\n")
+    site.write("secret", "x")
+    (site.context / "escape").symlink_to("../../../../etc/passwd")
+    with tarfile.open(site.context / "bomb.tar.gz", "w:gz") as tar:
+        member = tarfile.TarInfo("zeros")
+        member.size = 3 << 30 if "bomb" in dockerfile else 1
+        if "bomb" in dockerfile:
+            tar.fileobj.write(member.tobuf())  # type: ignore[union-attr]
+            for _ in range(1100):
+                tar.fileobj.write(bytes(1 << 20))  # type: ignore[union-attr]
+            tar.offset = 0
+    with tarfile.open(site.context / "evil.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("../../evil"))
+    layout = site.build(dockerfile, status=4 if "missing-image" in dockerfile else 2)
+    assert message in site.said
+    assert "Dockerfile:" in site.said
+    assert not layout.folder.exists()
+    assert "Traceback" not in site.said
+
+
+def test_several_platforms(site: Site) -> None:
+    layout = site.build(
+        f"FROM --platform=$BUILDPLATFORM golang:{GO} AS b\nARG TARGETOS TARGETARCH\nCOPY . .\n"
+        "RUN GOOS=$TARGETOS GOARCH=$TARGETARCH go build -o /out/ .\n"
+        'FROM scratch AS linux\nCOPY --from=b /out/app /app\nENTRYPOINT ["/app"]\n'
+        'FROM mcr.microsoft.com/windows/nanoserver:$TARGETOSVERSION AS windows\nCOPY --from=b /out/app.exe /app.exe\nENTRYPOINT ["C:\\\\app.exe"]\n'
+        "FROM $TARGETOS\n".replace("nanoserver:$TARGETOSVERSION", "nanoserver:ltsc2022"),
+        "--platform", "linux/amd64,linux/arm64,ltsc2022",
+    )  # fmt: skip
+    index = json.loads((layout.folder / "index.json").read_bytes())
+    listed = json.loads(layout.blob(index["manifests"][0]["digest"]))["manifests"]
+    assert [(item["platform"]["os"], item["platform"]["architecture"]) for item in listed] == [
+        ("windows", "amd64"), ("linux", "amd64"), ("linux", "arm64"),
+    ]  # fmt: skip
+
+
+def test_config_of_linux(site: Site) -> None:
+    config = site.build(
+        'FROM alpine\nENV A=1 A=2 B="x y"\nLABEL l=v\nHEALTHCHECK --interval=5s CMD true\nONBUILD RUN x\nSTOPSIGNAL SIGINT\n'
+        'VOLUME /v\nENTRYPOINT top -b\nMAINTAINER someone\nSHELL ["/bin/ash", "-c"]\nCMD ls\n',
+        "--label", "more=1",
+    ).config  # fmt: skip
+    found = config["config"]
+    assert found["Env"] == ["PATH=/usr/local/bin:/bin", "A=2", "B=x y"]
+    assert found["Labels"] == {"l": "v", "more": "1"}
+    assert found["Healthcheck"] == {"Test": ["CMD-SHELL", "true"], "Interval": 5_000_000_000}
+    assert found["OnBuild"] == ["RUN x"]
+    assert (found["StopSignal"], found["Volumes"]) == ("SIGINT", {"/v": {}})
+    assert found["Entrypoint"] == ["/bin/sh", "-c", "top -b"]
+    assert found["Cmd"] == ["/bin/ash", "-c", "ls"]
+    assert config["author"] == "someone"
+    assert len(config["history"]) == 1 + 9
+
+
+def test_push_and_plan(site: Site) -> None:
+    site.write("Dockerfile", "FROM alpine\nCOPY main.go /x\n")
+    code = site.run(
+        "build", "-f", "app/Dockerfile", "app", "--push", "-t", f"{site.registry.host}/team/app:v1", "--json"
+    )
+    assert code == 0, site.said
+    report = json.loads(site.host.out.getvalue())
+    assert report["programs"][0]["references"][0].startswith(f"{site.registry.host}/team/app:v1@sha256:")
+    assert site.run("plan", "app", "--json") == 0
+    planned = json.loads(site.host.out.getvalue())
+    assert planned[0]["stages"][0]["steps"][0]["kind"] == "files"
+    assert not planned[0]["stages"][0].get("assumed", False)
+    assert site.run("plan", "nowhere") == 3
+    assert site.run("build", "app", "--no-cache") == 2
+    assert "Name it: -f Dockerfile." in site.said
+    assert site.run("build", "-f", "app/Dockerfile", "app", "--user", "x") == 2
