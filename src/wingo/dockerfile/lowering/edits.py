@@ -240,6 +240,26 @@ class ImportCertificate(_Edit, frozen=True, tag="certificate"):
     thumbprint: str = ""
 
 
+class AddAccount(_Edit, frozen=True, tag="add-account"):
+    """Adds a local account, in the SAM hive."""
+
+    name: str
+
+
+class AddMember(_Edit, frozen=True, tag="add-member"):
+    """Adds an account to a local group, in the SAM hive."""
+
+    group: str
+    account: str
+
+
+class SetAccountPolicy(_Edit, frozen=True, tag="account-policy"):
+    """Sets a policy of all local accounts, in the SAM hive."""
+
+    name: str
+    value: str
+
+
 Edit: TypeAlias = (
     MakeDirectory
     | WriteFile
@@ -258,6 +278,9 @@ Edit: TypeAlias = (
     | RunGit
     | CheckProgram
     | ImportCertificate
+    | AddAccount
+    | AddMember
+    | SetAccountPolicy
 )
 
 Operation: TypeAlias = Download | ExtractArchive | RunGo | RunGit
@@ -303,6 +326,12 @@ def describe(edit: Edit) -> str:
             text = f"check that {path} is there ({' '.join(argv)})"
         case ImportCertificate(path, store):
             text = f"import certificate {path} into the machine's store {store}"
+        case AddAccount(name):
+            text = f"add account {name}"
+        case AddMember(group, account):
+            text = f"add {account} to the group {group}"
+        case SetAccountPolicy(name, value):
+            text = f"set the {name} of accounts to {value}"
     return "".join(
         character if character.isprintable() or ord(character) >> 8 == 0xE0 else "·" for character in shown(text)
     )

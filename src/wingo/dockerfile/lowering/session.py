@@ -74,6 +74,7 @@ class Session:
         variables: of the process.
         directory: where it is.
         stage_variables: what later steps of the stage get as well (`go env -w`).
+        assumed_accounts: local accounts that a plan without the SAM hive added, in upper case.
         edits: so far.
         notes: so far, each once.
         at: the place in the command's text of what runs now.
@@ -89,6 +90,7 @@ class Session:
         self.variables: Variables = process_environment(state)
         self.directory = state.directory
         self.stage_variables: list[tuple[str, str]] = []
+        self.assumed_accounts: set[str] = set(state.assumed_accounts)
         self.edits: list[Edit] = []
         self.notes: dict[str, None] = {}
         self.at = 0
@@ -109,6 +111,7 @@ class Session:
             tree=self.tree,
             registry=self.registry,
             settings=(*self.start.settings, *self.stage_variables),
+            assumed_accounts=tuple(sorted(self.assumed_accounts)),
         )
 
     def fork(self) -> Session:
@@ -119,6 +122,7 @@ class Session:
             tree=self.tree.copy(),
             variables=self.variables.copy(),
             stage_variables=list(self.stage_variables),
+            assumed_accounts=set(self.assumed_accounts),
             edits=list(self.edits),
             notes=dict(self.notes),
             hashes=dict(self.hashes),

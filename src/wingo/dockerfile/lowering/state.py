@@ -30,6 +30,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         architecture: GOARCH of the stage.
         toolchain: the stage's base is a Go toolchain image, so that `go` and `git` are there: the local ones.
         settings: variables that steps set for later ones alone (`go env -w`, `git config --global`); never in the image.
+        assumed_accounts: local accounts that steps of a plan added, in upper case.
         epoch: seconds since 1970, which `Get-Date` says.
         planning: nothing has been done yet: what is not known is taken to be as the step needs it.
     """
@@ -43,6 +44,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     architecture: str = "amd64"
     toolchain: bool = False
     settings: tuple[tuple[str, str], ...] = ()
+    assumed_accounts: tuple[str, ...] = ()
     epoch: int = 0
     planning: bool = False
 

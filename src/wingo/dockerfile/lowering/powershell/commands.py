@@ -16,6 +16,7 @@ from wingo.dockerfile.lowering.powershell.nodes import (
     Parameter,
     RedirectionNode,
     ScriptBlock,
+    Variable,
 )
 from wingo.dockerfile.lowering.powershell.values import (
     Table,
@@ -288,6 +289,8 @@ def run_native(shell: PowerShell, name: str, node: Command, piped: list[Value] |
         if argument.value is None:
             continue
         value = shell.expression(argument.value)
+        if value is None and isinstance(argument.value, Variable):
+            shell.session.note(f"${argument.value.name} is not set: {name} gets nothing in its place")
         if argument.splat:
             words += map(text_of, list_of(value))
         elif argument.bare and isinstance(argument.value, Const):
@@ -296,6 +299,9 @@ def run_native(shell: PowerShell, name: str, node: Command, piped: list[Value] |
             words += map(text_of, value)
         else:
             words.append(text_of(value))
+    if not shell.core:
+        # Windows PowerShell passes no empty words on.
+        words = [word for word in words if word]
     line = " ".join(
         [_word(name), *(_native_word(word, core=shell.core) for word in words), *([node.raw] if node.raw else [])]
     )
@@ -326,7 +332,7 @@ def _native_word(word: str, *, core: bool) -> str:
     """PowerShell 5 puts quotes around a word with spaces and does not escape those in it; 7 does."""
     if core:
         return word if has_hole(word) else quote_argument(word)
-    if word and not re.search(r"[ \t]", word):
+    if not re.search(r"[ \t]", word):
         return word
     return word if word.startswith('"') and word.endswith('"') and len(word) > 1 else f'"{word}"'
 

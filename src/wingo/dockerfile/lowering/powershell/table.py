@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wingo.dockerfile.lowering.powershell import acl, content, dates, items, network, objects, registry, system
+from wingo.dockerfile.lowering.powershell import acl, content, dates, items, network, objects, registry, system, users
 from wingo.dockerfile.lowering.powershell.binding import Cmdlet
 
 CMDLETS: dict[str, Cmdlet] = {
@@ -16,6 +16,7 @@ CMDLETS: dict[str, Cmdlet] = {
         *objects.CMDLETS,
         *registry.CMDLETS,
         *system.CMDLETS,
+        *users.CMDLETS,
     )
 }
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 
+from wingo.dockerfile.lowering.edits import CheckProgram
 from wingo.dockerfile.lowering.outcome import CannotLower
 from wingo.dockerfile.lowering.programs.calls import Call, Program
 from wingo.dockerfile.lowering.session import CommandFailed, Session
@@ -52,6 +53,10 @@ def powershell(session: Session, call: Call) -> int:
 
     core = "pwsh" in call.name.lower()
     arguments = list(call.arguments)
+    if len(arguments) == 1 and arguments[0].lower() in ("--version", "-version", "-v", "--help", "-help", "-?", "/?"):
+        session.add(CheckProgram(call.name, (call.name, *arguments)))
+        call.output.unknown = call.name
+        return 0
     while arguments:
         word = arguments[0]
         name = word.lstrip("-/\u2013").lower()

@@ -85,6 +85,8 @@ def _git_config(session: Session, call: Call) -> int:
     """`git config --global NAME VALUE`: as variables that git and go read (git-config, GIT_CONFIG_COUNT)."""
     words = [word for word in call.arguments[1:] if word not in ("--global", "--system", "--add", "--replace-all")]
     scoped = any(word in ("--global", "--system") for word in call.arguments)
+    if len(words) == 4 and words[0] in ("--file", "-f") and not any(word.startswith("-") for word in words[1:]):
+        return _run(session, call, RunGit(("git", *call.arguments), path_text(session.directory), environment(session)))
     if not scoped and len(words) == 2 and not words[0].startswith("-"):
         return _run(session, call, RunGit(("git", *call.arguments), path_text(session.directory), environment(session)))
     if len(words) != 2 or words[0].startswith("-"):
