@@ -1,9 +1,10 @@
 r"""The first program in a Windows container under Wine: starts the image's program, stops it, tells how it ended.
 
-Wine gives a Unix parent only the low 8 bits of an exit code, and turns SIGTERM into a sudden end. So `init_exe` starts
-the program with its own command line less the first word, waits for it, and writes what happened into a file; and when
-one of two events is set, it raises that console event in the program the way Windows does, by a thread at `CtrlRoutine`,
-which a Go program gets as SIGTERM or os.Interrupt. `signal_exe` is a second program, which sets such an event.
+Wine gives a Unix parent only the low 8 bits of an exit code, and of Unix signals it turns SIGINT alone into a console event.
+So `init_exe` starts the program with its own command line less the first word, waits for it, and writes what happened into
+a file; and when it gets SIGINT, it looks which file there is, `SHUTDOWN` or `INTERRUPT`, removes it, and raises that event in the
+program the way Windows does, by a thread at `CtrlRoutine`: a Go program gets it as SIGTERM or os.Interrupt. Without a file the
+Ctrl-C came from a terminal, which has told the program too.
 
 Sources: Microsoft's pages on the functions named here, "Console Process Shutdown"; golang/go#33311.
 """
@@ -26,9 +27,13 @@ OWN_VARIABLES: Final = ("PATH", "TEMP", "TMP", "HOME", "PWD")
 """What Wine does not take over from its own environment: each comes in as `variable_for` it and is set by `init_exe`."""
 
 _KERNEL32: Final = "kernel32.dll"
-_EVENT_MODIFY_STATE: Final = "02000000"
 _PATH_UNITS: Final = 1024
 _VALUE_UNITS: Final = 32_768
+
+
+def unix_path(path: str) -> str:
+    """An absolute path of Linux as a Windows program under Wine writes it, whatever drives there are."""
+    return "\\\\?\\unix" + path.replace("/", "\\")
 
 
 def variable_for(name: str) -> str:
@@ -36,11 +41,10 @@ def variable_for(name: str) -> str:
     return f"WINGO_SET_{name}"
 
 
-class ConsoleEvent(Enum):
-    """What is raised in a program, by the names of its event objects."""
-
-    SHUTDOWN = "wingo-shutdown"
-    INTERRUPT = "wingo-interrupt"
+SHUTDOWN: Final = "/run/wingo-shutdown"
+"""Made before SIGINT, as Wine's Unix file names go: CTRL_SHUTDOWN_EVENT is meant."""
+INTERRUPT: Final = "/run/wingo-interrupt"
+"""The same for CTRL_C_EVENT."""
 
 
 class Ending(Enum):
@@ -65,11 +69,6 @@ def read_result(data: bytes) -> tuple[Ending, int] | None:
 def init_exe() -> bytes:
     """The program that starts the image's program; for amd64, the same bytes always."""
     code = Code(frame=104)
-    for event, place in ((ConsoleEvent.SHUTDOWN, "handles+8"), (ConsoleEvent.INTERRUPT, "handles+16")):
-        code.put("31 C9", "31 D2", "45 31 C0")  # no attributes; reset by whoever waits; not set yet
-        code.refer("4C 8D 0D", event.value)  # lea r9, name
-        code.call("CreateEventW")
-        code.refer("48 89 05", place)  # mov [place], rax
     _take_variable(code, RESULT_VARIABLE, "path", _PATH_UNITS)
     _take_variable(code, DIRECTORY_VARIABLE, "value", _VALUE_UNITS)
     code.refer("0F 84", "no directory")
@@ -96,26 +95,13 @@ def init_exe() -> bytes:
     code.call("CreateProcessW")
     code.put("85 C0")  # test eax, eax
     code.refer("0F 84", "not started")  # jz
-    code.refer("48 8B 05", "process")
-    code.refer("48 89 05", "handles")
-    # Ctrl-C at a terminal goes to both; only the program is to act on it. Before, it would have inherited this.
-    code.put("31 C9", "BA 01000000")  # no handler; ignore
+    code.refer("48 8D 0D", "handler")
+    code.put("BA 01000000")  # add it
     code.call("SetConsoleCtrlHandler")
-    code.label("wait")
-    code.put("B9 03000000")  # mov ecx, 3
-    code.refer("48 8D 15", "handles")
-    code.put("45 31 C0", "41 B9 FFFFFFFF")  # any of them; however long
-    code.call("WaitForMultipleObjects")
-    code.put("85 C0")
-    code.refer("0F 84", "ended")  # the first: the process
-    code.put("83 F8 01", "B8 06000000", "BA 00000000", "0F 45 C2")  # CTRL_SHUTDOWN_EVENT for the second, else CTRL_C
-    code.put("48 89 44 24 20")
-    code.put("C7 44 24 28 00000000", "48 C7 44 24 30 00000000")  # runs at once; its number is not wanted
-    code.refer("48 8B 0D", "handles")
-    code.put("31 D2", "45 31 C0")  # no attributes; the usual stack
-    code.refer("4C 8B 0D", "CtrlRoutine")  # mov r9, [CtrlRoutine]: the same address in every process
-    code.call("CreateRemoteThread")
-    code.refer("E9", "wait")
+    code.refer("48 8B 0D", "process")
+    code.put("BA FFFFFFFF")  # however long
+    code.call("WaitForSingleObject")
+    code.refer("E9", "ended")
     code.label("bad directory")
     code.call("GetLastError")
     code.refer("89 05", "result+4")
@@ -127,7 +113,7 @@ def init_exe() -> bytes:
     code.refer("C7 05", "result", struct.pack("<I", Ending.NOT_STARTED.value).hex())
     code.refer("E9", "report")
     code.label("ended")
-    code.refer("48 8B 0D", "handles")
+    code.refer("48 8B 0D", "process")
     code.refer("48 8D 15", "result+4")
     code.call("GetExitCodeProcess")
     code.refer("C7 05", "result", struct.pack("<I", Ending.EXITED.value).hex())
@@ -144,7 +130,32 @@ def init_exe() -> bytes:
     code.call("WriteFile")
     code.refer("8B 0D", "result+4")  # mov ecx, [number]
     code.call("ExitProcess")
-    return small_pe(code, {_KERNEL32: _INIT_IMPORTS}, variables=_variables(), buffers=_BUFFERS)
+    code.ends()
+    _handler(code)
+    return small_pe(code, {_KERNEL32: _IMPORTS}, variables=_variables(), buffers=_BUFFERS)
+
+
+def _handler(code: Code) -> None:
+    """What Wine calls in a thread of its own when SIGINT comes; it says that the event was dealt with."""
+    code.label("handler")
+    code.put("48 83 EC 48")  # sub rsp, 72
+    code.refer("48 8D 0D", "shutdown")
+    code.call("DeleteFileW")
+    code.put("85 C0", "B8 06000000")  # CTRL_SHUTDOWN_EVENT
+    code.refer("0F 85", "raise")
+    code.refer("48 8D 0D", "interrupt")
+    code.call("DeleteFileW")
+    code.put("85 C0", "B8 00000000")  # CTRL_C_EVENT
+    code.refer("0F 84", "handled")
+    code.label("raise")
+    code.put("48 89 44 24 20")
+    code.put("C7 44 24 28 00000000", "48 C7 44 24 30 00000000")  # runs at once; its number is not wanted
+    code.refer("48 8B 0D", "process")
+    code.put("31 D2", "45 31 C0")  # no attributes; the usual stack
+    code.refer("4C 8B 0D", "CtrlRoutine")  # mov r9, [CtrlRoutine]: the same address in every process
+    code.call("CreateRemoteThread")
+    code.label("handled")
+    code.put("B8 01000000", "48 83 C4 48", "C3")  # mov eax, 1; add rsp, 72; ret
 
 
 def _take_variable(code: Code, name: str, buffer: str, units: int) -> None:
@@ -186,12 +197,12 @@ def _skip_first_word(code: Code) -> None:
     code.refer("0F 84", "skip")
 
 
-_INIT_IMPORTS: Final = (
-    "CreateEventW",
+_IMPORTS: Final = (
     "CreateFileW",
     "CreateProcessW",
     "CreateRemoteThread",
     "CtrlRoutine",
+    "DeleteFileW",
     "ExitProcess",
     "GetCommandLineW",
     "GetEnvironmentVariableW",
@@ -200,7 +211,7 @@ _INIT_IMPORTS: Final = (
     "SetConsoleCtrlHandler",
     "SetCurrentDirectoryW",
     "SetEnvironmentVariableW",
-    "WaitForMultipleObjects",
+    "WaitForSingleObject",
     "WriteFile",
 )
 
@@ -209,39 +220,17 @@ def _variables() -> dict[str, bytes]:
     names = [RESULT_VARIABLE, DIRECTORY_VARIABLE]
     for name in OWN_VARIABLES:
         names += [name, variable_for(name)]
-    names += [event.value for event in ConsoleEvent]
-    return {**{name: _wide(name) for name in names}, "startup": struct.pack("<I", 104) + bytes(100)}
+    files = {"shutdown": _wide(unix_path(SHUTDOWN)), "interrupt": _wide(unix_path(INTERRUPT))}
+    return {**{name: _wide(name) for name in names}, **files, "startup": struct.pack("<I", 104) + bytes(100)}
 
 
 _BUFFERS: Final = {
     "process": 24,
-    "handles": 24,
     "result": 8,
     "written": 4,
     "path": 2 * _PATH_UNITS,
     "value": 2 * _VALUE_UNITS,
 }
-
-
-def signal_exe(event: ConsoleEvent) -> bytes:
-    """A program that sets an event of `init_exe`; it exits with 0 when somebody waits for it."""
-    code = Code(frame=40)
-    code.put("B9", _EVENT_MODIFY_STATE, "31 D2")  # mov ecx, the right; not inherited
-    code.refer("4C 8D 05", "name")  # lea r8, name
-    code.call("OpenEventW")
-    code.put("48 85 C0")
-    code.refer("0F 84", "nobody")
-    code.put("48 89 C1")
-    code.call("SetEvent")
-    code.put("31 C9")
-    code.refer("E9", "end")
-    code.label("nobody")
-    code.put("B9 01000000")
-    code.label("end")
-    code.call("ExitProcess")
-    return small_pe(
-        code, {_KERNEL32: ("ExitProcess", "OpenEventW", "SetEvent")}, variables={"name": _wide(event.value)}
-    )
 
 
 def _wide(text: str) -> bytes:

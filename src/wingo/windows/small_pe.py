@@ -35,6 +35,7 @@ class Code:
         self._bytes = bytearray(self.prologue)
         self._labels: dict[str, int] = {}
         self._references: list[tuple[int, str]] = []
+        self._end = 0
 
     def put(self, *instructions: str) -> None:
         """Appends instructions, each in hexadecimal; blanks are free."""
@@ -59,6 +60,15 @@ class Code:
     def returns(self) -> None:
         """Appends the function's end."""
         self.put("48 83 C4", f"{self._frame:02x}", "5E", "5B", "C3")  # add rsp, frame; pop rsi; pop rbx; ret
+
+    def ends(self) -> None:
+        """Says that what follows is a function of its own, with a frame that nothing unwinds."""
+        self._end = len(self._bytes)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the first function."""
+        return self._end or len(self._bytes)
 
     @property
     def unwind(self) -> bytes:
@@ -169,7 +179,7 @@ def _read_only(
         directories[0] = (start + len(data), len(exported))
         data += exported
     unwind = start + len(data)
-    function_table = struct.pack("<III", _TEXT, _TEXT + len(code), unwind)
+    function_table = struct.pack("<III", _TEXT, _TEXT + code.size, unwind)
     directories[3] = (unwind + len(code.unwind), len(function_table))
     return data + code.unwind + function_table, directories, names
 

@@ -5,7 +5,7 @@ DIRECTORY/                 whole or not at all; nothing in it is written again
   root/                    the lowest layer of a container
     prefix/dosdevices/c:   → ../drive_c; no other drive, so no Z: with the machine's files
     prefix/drive_c/        Wine's system directory; its DLLs are links to the installed ones
-    wingo/*.exe            `wingo.windows.init_exe`
+    wingo/init.exe         `wingo.windows.init_exe`
     etc, dev, proc, tmp …  what a Linux program needs to find
   profile/                 a user's directory, for `drive` to name
   system.reg …             the registry, for `drive` to complete
@@ -31,7 +31,7 @@ from wingo.errors import HostError
 from wingo.launch.wine.finding import Runner, Wine
 from wingo.launch.wine.registry import WineRegistry
 from wingo.windows import prng_dll
-from wingo.windows.init_exe import ConsoleEvent, init_exe, signal_exe
+from wingo.windows.init_exe import init_exe
 
 RECIPE: Final = 1
 """Goes up when what is prepared here changes."""
@@ -77,8 +77,7 @@ class Prefix(msgspec.Struct, frozen=True):
 def prefix_key(wine: Wine) -> str:
     """The name of the prefix that this Wine and this wingo need."""
     parts = (str(RECIPE), wine.loader, wine.server, wine.described, str(wine.changed), wine.dlls)
-    programs = (prng_dll.prng_dll(), init_exe(), *(signal_exe(event) for event in ConsoleEvent))
-    return hashlib.sha256("\0".join(parts).encode() + b"".join(programs)).hexdigest()[:32]
+    return hashlib.sha256("\0".join(parts).encode() + prng_dll.prng_dll() + init_exe()).hexdigest()[:32]
 
 
 def prepared_prefix(
@@ -155,9 +154,7 @@ def _make(wine: Wine, new: str, runner: Runner) -> None:
     os.rename(os.path.join(prefix, "drive_c", "users", USER), os.path.join(new, "profile"))
     for name in REGISTRIES:
         _move_registry(os.path.join(prefix, name), os.path.join(new, name))
-    programs = {"init": init_exe(), **{event.name.lower(): signal_exe(event) for event in ConsoleEvent}}
-    for name, data in programs.items():
-        _write(os.path.join(root, "wingo", f"{name}.exe"), data)
+    _write(os.path.join(root, "wingo", "init.exe"), init_exe())
     _write(os.path.join(root, "etc", "passwd"), _ACCOUNTS.encode())
     # Without one, fontconfig complains on the program's stderr.
     os.mkdir(os.path.join(root, "etc", "fonts"))

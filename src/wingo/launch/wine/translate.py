@@ -21,9 +21,9 @@ from wingo.windows.init_exe import (
     DIRECTORY_VARIABLE,
     OWN_VARIABLES,
     RESULT_VARIABLE,
-    ConsoleEvent,
     Ending,
     read_result,
+    unix_path,
     variable_for,
 )
 from wingo.windows.paths import parse_path
@@ -86,14 +86,9 @@ def translate(spec: RunSpec, wine: Wine, names: Names, account: str) -> RunSpec:
     )
 
 
-def signal_command(wine: Wine, event: ConsoleEvent) -> tuple[str, ...]:
-    """What is executed in the container to stop the program politely, in place of a signal."""
-    return (wine.loader, f"/wingo/{event.name.lower()}.exe")
-
-
 def _environment(spec: RunSpec, wine: Wine, account: str) -> tuple[str, ...]:
     variables = {**wine_environment(wine, "/prefix", account), "HOME": "/tmp", "PATH": "/usr/bin"}  # noqa: S108
-    variables[RESULT_VARIABLE] = "\\\\?\\unix\\" + RESULT.replace("/", "\\")
+    variables[RESULT_VARIABLE] = unix_path(f"/{RESULT}")
     variables[DIRECTORY_VARIABLE] = spec.cwd
     for item in spec.env:
         name, _, value = item.partition("=")

@@ -11,9 +11,8 @@ from wingo.errors import RequestError
 from wingo.launch.spec import Mount, RunSpec
 from wingo.launch.wine.drive import Names
 from wingo.launch.wine.finding import Wine
-from wingo.launch.wine.translate import WindowsExit, read_exit, show_code, signal_command, translate
+from wingo.launch.wine.translate import WindowsExit, read_exit, show_code, translate
 from wingo.oci.platform import Platform
-from wingo.windows.init_exe import ConsoleEvent
 
 WINE = Wine("/opt/w/bin/wine64", "/opt/w/bin/wineserver", "wine-8.0", "", 1)
 SPEC = RunSpec(
@@ -91,10 +90,6 @@ def test_the_machine_is_seen_read_only_and_no_home() -> None:
 def test_what_cannot_be_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         translated(msgspec.structs.replace(SPEC, **change))
-
-
-def test_a_polite_stop_is_a_program() -> None:
-    assert signal_command(WINE, ConsoleEvent.SHUTDOWN) == (WINE.loader, "/wingo/shutdown.exe")
 
 
 @pytest.mark.parametrize(
