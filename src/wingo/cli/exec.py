@@ -53,11 +53,15 @@ def run(args: argparse.Namespace, host: Host) -> int:
     spec = RunSpec(
         name=container.name,
         platform=platform,
-        argv=tuple(args.args),
+        argv=(*container.loader, *args.args),
         env=tuple(f"{name}={value}" for name, value in variables.items()),
         cwd=args.workdir or container.cwd,
         user=container.user if args.user is None else args.user,
     )
+    if container.loader:
+        from wingo.launch.wine.translate import beside
+
+        spec = beside(spec)
     stdio, person, program = host.stdio, -1, -1
     if terminal:
         from wingo.launch.terminal import copy_size, open_terminal

@@ -92,6 +92,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="crun, runc, bubblewrap or wingo; default: the first that is installed",
     )
+    how.add_argument(
+        "--with-base", action="store_true", help="Windows: the base's files too, where Wine has none of its own"
+    )
     how.add_argument("--storage", metavar="WAY", help="overlay, fuse-overlayfs or copy; default: the first that works")
     add_settings(parser, everywhere_only=True)
     add_output(parser)
@@ -115,10 +118,11 @@ def run(args: argparse.Namespace, host: Host) -> int:
         storages=_storages(args.storage),
         stdio=plan_streams(host.stdio, program, detach=args.detach, report_on_stdout=args.json),
         terminal=terminal,
+        with_base=args.with_base,
     )
     with Places(host, settings_of(args, host)) as places:
         source = parse_place(args.place, default_tag="latest")
-        started = run_image(source, request, options, places, machine, host.containers, host.now)
+        started = run_image(source, request, options, places, machine, host.containers, host.now, host.runner)
         # The layers are there: nothing is read from anywhere any more.
     if terminal:
         os.close(program)

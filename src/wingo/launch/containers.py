@@ -53,6 +53,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
         uid: the program's user, as the container has it.
         env: the program's variables, for what is executed beside it.
         cwd: its directory.
+        loader: what goes before a program that is executed beside it.
         cgroups: its cgroups' directories, by controller, to be removed.
     """
 
@@ -70,6 +71,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     env: tuple[str, ...] = ()
     cwd: str = "/"
+    loader: tuple[str, ...] = ()
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

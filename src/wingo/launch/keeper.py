@@ -57,6 +57,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
         stdio: the program's streams; None for one that the keeper makes: an empty input, the log.
         terminal: whether they are a terminal.
         now: the clock, in seconds since 1970.
+        signals: see `wingo.launch.runtime.Prepared`.
+        ending: the same.
     """
 
     spec: RunSpec
@@ -68,6 +70,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     stdio: tuple[int, int, int] | None
     terminal: bool
     now: Callable[[], float]
+    signals: Mapping[int, tuple[str, int]] = {}
+    ending: Callable[[int, str], tuple[int, str]] | None = None
 
 
 def keep(start: Start, client: Channel) -> NoReturn:
@@ -171,6 +175,7 @@ class _Keeper:
             terminal=start.terminal,
             files=_files(spec),
             has_groups=start.machine.identity.way != "single",
+            signals=start.signals,
         )
         began = time.monotonic()
         self._holder = fork()
@@ -479,6 +484,9 @@ class _Keeper:
         elif cgroups.pids_were_refused(self._cgroup) and not self._reason and self._exit:
             self._reason = f"it wanted more than the {self._spec.limits.pids} processes allowed (--pids)"
         cgroups.remove(self._cgroup)
+        if self._start.ending is not None and self._exit is not None:
+            self._exit, told = self._start.ending(self._exit, self._start.stack.upper)
+            self._reason = self._reason or told
         if self._exit is not None:
             self._finish(self._code if self._code >= 0 else self._exit, self._reason)
 

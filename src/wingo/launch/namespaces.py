@@ -24,7 +24,7 @@ import socket
 import struct
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -63,6 +63,7 @@ class Inside(msgspec.Struct, frozen=True):
         files: made in the container, by path: `/etc/hosts` and its like.
         drop_to_root: whether the process is to become user 0 of the namespace.
         has_groups: whether it may give up its groups.
+        signals: see `wingo.launch.runtime.Prepared`.
     """
 
     spec: RunSpec
@@ -73,6 +74,7 @@ class Inside(msgspec.Struct, frozen=True):
     terminal: bool
     files: Mapping[str, str]
     has_groups: bool
+    signals: Mapping[int, tuple[str, int]] = {}
 
 
 def hold(inside: Inside, channel: Channel) -> NoReturn:
@@ -159,7 +161,7 @@ def _hold(inside: Inside, channel: Channel) -> int:
         return 1
     _tell_step(channel, Step.EXECUTE, began, inside.runtime.name)
     channel.send({"started": init, "namespaces": namespaces, "uid": account.uid})
-    return _serve(channel, init)
+    return _serve(channel, init, lambda number: _signal(init, number, root, inside.signals))
 
 
 def _decoded(data: bytes) -> dict[str, object]:
@@ -167,7 +169,7 @@ def _decoded(data: bytes) -> dict[str, object]:
     return found
 
 
-def _serve(channel: Channel, init: int) -> int:
+def _serve(channel: Channel, init: int, send: Callable[[int], None]) -> int:
     """Waits for the container's end; meanwhile does for the keeper what can only be done from inside."""
     ended = os.pidfd_open(init)
     with selectors.DefaultSelector() as selector:
@@ -175,7 +177,7 @@ def _serve(channel: Channel, init: int) -> int:
         selector.register(channel, selectors.EVENT_READ)
         while True:
             ready = {key.fileobj for key, _ in selector.select()}
-            if channel in ready and not _answer(channel, init):
+            if channel in ready and not _answer(channel, init, send):
                 # The keeper has gone: so does everything else.
                 os.kill(init, signal.SIGKILL)
             if ended in ready:
@@ -185,7 +187,7 @@ def _serve(channel: Channel, init: int) -> int:
                 return code if code >= 0 else 128 - code
 
 
-def _answer(channel: Channel, init: int) -> bool:
+def _answer(channel: Channel, init: int, send: Callable[[int], None]) -> bool:
     received = channel.receive()
     if received is None:
         return False
@@ -193,13 +195,21 @@ def _answer(channel: Channel, init: int) -> bool:
     if "socket" in message:
         _answer_socket(channel, str(message["socket"]), message.get("id"))
     elif "signal" in message:
-        number = int(str(message["signal"]))
-        target = program_process(init) if number != signal.SIGKILL else init
-        with suppress(ProcessLookupError):
-            os.kill(target or init, number)
+        send(int(str(message["signal"])))
     elif "find" in message:
         channel.send({"found": program_process(init) or init})
     return True
+
+
+def _signal(init: int, number: int, root: int, signals: Mapping[int, tuple[str, int]]) -> None:
+    """Sends the program a signal, or what stands for it; SIGKILL is everything's."""
+    target = program_process(init) if number != signal.SIGKILL else init
+    mark, sent = signals.get(number, ("", number))
+    if mark:
+        with suppress(OSError, WingoError):
+            os.close(make_target(root, mark, directory=False)[0])
+    with suppress(ProcessLookupError):
+        os.kill(target or init, sent)
 
 
 def _answer_socket(channel: Channel, family: str, number: object) -> None:

@@ -78,9 +78,17 @@ class Prepared(msgspec.Struct, frozen=True):
         lowers: the directories to stack, lowest first.
         runtime: what executes it.
         notes: what people are to know at every start.
+        signals: signals that the program gets in another way: a file that is made first, and the signal that is sent.
+        ending: what the exit code and the writable layer's directory say of the end: the exit code, and why.
+        shown: the program and its arguments for people; empty: as in `spec`.
+        loader: what goes before a program that is executed beside this one.
     """
 
     spec: RunSpec
     lowers: tuple[str, ...]
     runtime: Runtime
     notes: tuple[str, ...] = ()
+    signals: Mapping[int, tuple[str, int]] = {}
+    ending: Callable[[int, str], tuple[int, str]] | None = None
+    shown: tuple[str, ...] = ()
+    loader: tuple[str, ...] = ()

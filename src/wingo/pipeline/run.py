@@ -21,6 +21,7 @@ from wingo.launch.spec import MountKind, RunRequest, RunSpec, parse_name, plan_r
 from wingo.launch.stack import Stack, Storage
 from wingo.launch.start import Running, start
 from wingo.launch.steps import Step, Timed
+from wingo.launch.wine.finding import Runner
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.place import Place
 from wingo.pipeline.transfer import read_platform
@@ -39,6 +40,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         storages: the ways to stack layers, in order.
         stdio: the program's standard streams; None: its output is kept in the log.
         terminal: whether they are a terminal.
+        with_base: Windows: whether the base's files are taken too, where Wine has none.
     """
 
     platform: str = ""
@@ -46,6 +48,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     storages: tuple[Storage, ...] = (Storage.OVERLAY, Storage.FUSE, Storage.COPY)
     stdio: tuple[int, int, int] | None = None
     terminal: bool = False
+    with_base: bool = False
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -65,6 +68,7 @@ def run_image(
     machine: Machine,
     containers: Containers,
     now: Callable[[], float],
+    runner: Runner,
 ) -> Started:
     """Starts an image's program.
 
@@ -76,6 +80,7 @@ def run_image(
         machine: this one.
         containers: where it is written down.
         now: the clock.
+        runner: asks for Wine's version, and has it make a prefix.
 
     Raises:
         RequestError: the image has nothing for this machine, or the request cannot be.
@@ -91,7 +96,7 @@ def run_image(
     _check_sources(spec)
     metadata = Timed(Step.METADATA, time.monotonic() - began, f"{image.platform}, {len(image.layers)} layers")
     began = time.monotonic()
-    prepared, new = _prepare(image, spec, options, places, machine)
+    prepared, new = _prepare(image, spec, options, places, machine, runner)
     seconds = time.monotonic() - began
     layers = Timed(Step.LAYERS, seconds, f"{len(prepared.lowers)} layers, {new} of them unpacked now")
     containers.sweep(machine.tools)
@@ -101,7 +106,7 @@ def run_image(
         image=str(source),
         digest=image.digest,
         platform=str(image.platform),
-        argv=spec.argv,
+        argv=prepared.shown or spec.argv,
         created=now(),
         lowers=prepared.lowers,
         identity=machine.identity,
@@ -111,6 +116,7 @@ def run_image(
         user=spec.user,
         env=spec.env,
         cwd=spec.cwd,
+        loader=prepared.loader,
     )
     directory = containers.create(container)
     stack = Stack(
@@ -131,6 +137,8 @@ def run_image(
             stdio=options.stdio,
             terminal=options.terminal,
             now=now,
+            signals=prepared.signals,
+            ending=prepared.ending,
         )
     )
     return Started(running, spec, (metadata, layers), prepared.notes)
@@ -173,13 +181,18 @@ def _wanted(machine: Machine) -> Callable[[Descriptor], bool]:
 
 
 def _prepare(
-    image: Image, spec: RunSpec, options: RunOptions, places: Places, machine: Machine
+    image: Image, spec: RunSpec, options: RunOptions, places: Places, machine: Machine, runner: Runner
 ) -> tuple[Prepared, int]:
     """What the image's platform makes of it, and how many layers had to be unpacked."""
     if image.config.os == "linux":
         return prepare_linux(image, spec, options, places, machine)
+    if image.config.os == "windows":
+        from wingo.pipeline.run_windows import prepare_windows
+
+        engine, with_base = options.engine, options.with_base
+        return prepare_windows(image, spec, places, machine, runner, engine=engine, with_base=with_base)
     raise RequestError(
-        f"wingo does not run images for {image.config.os or 'no system'} yet",
+        f"wingo does not run images for {image.config.os or 'no system'}",
         hint="Choose a Linux image of the index with --platform linux/amd64.",
     )
 

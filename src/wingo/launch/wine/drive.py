@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+import msgspec
+
 from wingo.archive.unpack import MemberKind
 from wingo.errors import ContentError, Malformed, RequestError
 from wingo.hive.paths import DEFAULT, SAM, SECURITY, SOFTWARE, SYSTEM
@@ -98,10 +100,28 @@ def account_of(user: str, flavour: str) -> str:
     return name
 
 
-def drive_key(prefix: Prefix, view: View, account: str, *, base_layers: int) -> str:
-    """The name under which a laid out drive is kept."""
-    parts = [str(RECIPE), prefix.key, account, str(base_layers)]
-    parts += [layer.diff_id if layer is not None else "-" for layer in view.layers]
+class Drive(msgspec.Struct, frozen=True):
+    """A laid out drive.
+
+    Attributes:
+        account: who its programs run as.
+        notes: what could not be taken over, a sentence each.
+    """
+
+    account: str
+    notes: tuple[str, ...] = ()
+
+
+def drive_key(prefix: Prefix, digest: str, user: str, *, with_base: bool) -> str:
+    """The name under which an image's drive is kept.
+
+    Args:
+        prefix: what it lies on.
+        digest: the image's.
+        user: the config's `User`, or what was asked for.
+        with_base: whether the base's files are in it.
+    """
+    parts = (str(RECIPE), prefix.key, digest, user, str(with_base))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

@@ -22,8 +22,8 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
-from typing import Final
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -33,7 +33,7 @@ from wingo.launch.wine.registry import WineRegistry
 from wingo.windows import prng_dll
 from wingo.windows.init_exe import init_exe
 
-RECIPE: Final = 1
+RECIPE: Final = 2
 """Goes up when what is prepared here changes."""
 USER: Final = "wingo-user"
 """The account that stands in a prepared prefix for the one to come."""
@@ -74,9 +74,13 @@ class Prefix(msgspec.Struct, frozen=True):
             return file.read()
 
 
-def prefix_key(wine: Wine) -> str:
+Owner: TypeAlias = tuple[int, int] | None
+"""User and group of this machine whose a container's files are; None: the account's that runs wingo."""
+
+
+def prefix_key(wine: Wine, owner: Owner = None) -> str:
     """The name of the prefix that this Wine and this wingo need."""
-    parts = (str(RECIPE), wine.loader, wine.server, wine.described, str(wine.changed), wine.dlls)
+    parts = (str(RECIPE), wine.loader, wine.server, wine.described, str(wine.changed), wine.dlls, str(owner))
     return hashlib.sha256("\0".join(parts).encode() + prng_dll.prng_dll() + init_exe()).hexdigest()[:32]
 
 
@@ -86,6 +90,7 @@ def prepared_prefix(
     runner: Runner,
     lock: Callable[[str], AbstractContextManager[None]],
     tell: Callable[[str], None] = lambda _text: None,
+    owner: Owner = None,
 ) -> Prefix:
     """The prefix of this Wine: the one that is there, else made now; one process at a time makes it.
 
@@ -95,11 +100,12 @@ def prepared_prefix(
         runner: runs Wine.
         lock: a lock between processes, by name.
         tell: is told that it is made, which takes seconds.
+        owner: whose it is to be; Wine wants its prefix to be its account's.
 
     Raises:
         HostError: Wine does not make one, or it cannot be written.
     """
-    key = prefix_key(wine)
+    key = prefix_key(wine, owner)
     directory = os.path.join(folder, key)
     if (found := _opened(directory, key)) is not None:
         return found
@@ -107,18 +113,9 @@ def prepared_prefix(
         if (found := _opened(directory, key)) is not None:
             return found
         tell(f"preparing a prefix for {wine.described}, once; it takes some seconds")
-        try:
-            os.makedirs(folder, exist_ok=True)
-            _remove_leftovers(folder, key)
-            new = tempfile.mkdtemp(prefix=f".{key}-", dir=folder)
-            try:
-                _make(wine, new, runner)
-                os.rename(new, directory)
-            except BaseException:
-                shutil.rmtree(new, ignore_errors=True)
-                raise
-        except OSError as error:
-            raise HostError(f"cannot prepare a prefix for Wine in {folder}: {error.strerror or error}") from error
+        with made_whole(folder, key) as new:
+            _make(wine, new, runner)
+            give_to(os.path.join(new, "root"), owner)
     made = _opened(directory, key)
     assert made is not None
     return made
@@ -132,15 +129,43 @@ def _opened(directory: str, key: str) -> Prefix | None:
         return None
 
 
-def _remove_leftovers(folder: str, key: str) -> None:
-    """What a wingo that was killed has left; whoever holds the lock is the only one that makes this prefix."""
-    for name in os.listdir(folder):
-        if name.startswith(f".{key}-"):
-            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+@contextmanager
+def made_whole(folder: str, key: str) -> Iterator[str]:
+    """A new directory to fill, which gets its name when the block ends well, and goes when it does not.
+
+    Whoever holds the lock for a key is the only one that makes it: what a killed wingo has left of it is removed.
+
+    Raises:
+        HostError: it cannot be written.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        for name in os.listdir(folder):
+            if name.startswith(f".{key}-"):
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+        new = tempfile.mkdtemp(prefix=f".{key}-", dir=folder)
+        try:
+            os.chmod(new, 0o755)  # noqa: S103  (containers of other accounts' numbers read it)
+            yield new
+            os.rename(new, os.path.join(folder, key))
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise HostError(f"cannot write {error.filename or folder}: {error.strerror or error}") from error
+
+
+def give_to(path: str, owner: Owner) -> None:
+    """Gives a directory and everything below it to a container's root."""
+    if owner is None:
+        return
+    os.lchown(path, *owner)
+    for folder, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            os.lchown(os.path.join(folder, name), *owner)
 
 
 def _make(wine: Wine, new: str, runner: Runner) -> None:
-    os.chmod(new, 0o755)  # noqa: S103  (containers of other accounts' numbers read it)
     root = os.path.join(new, "root")
     for name in ("", *_DIRECTORIES):
         os.mkdir(os.path.join(root, name))
@@ -158,7 +183,9 @@ def _make(wine: Wine, new: str, runner: Runner) -> None:
     _write(os.path.join(root, "etc", "passwd"), _ACCOUNTS.encode())
     # Without one, fontconfig complains on the program's stderr.
     os.mkdir(os.path.join(root, "etc", "fonts"))
-    _write(os.path.join(root, "etc", "fonts", "fonts.conf"), b"<fontconfig></fontconfig>\n")
+    _write(
+        os.path.join(root, "etc", "fonts", "fonts.conf"), b"<fontconfig><cachedir>/tmp/fonts</cachedir></fontconfig>\n"
+    )
     os.chmod(os.path.join(root, "tmp"), 0o1777)  # noqa: S103  (as /tmp is everywhere)
     _let_others_read(new)
     _write(os.path.join(new, "added"), "\n".join(added).encode())

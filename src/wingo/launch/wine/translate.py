@@ -6,11 +6,15 @@ The command line reaches the program by Windows' rules: Wine's loader quotes its
 from __future__ import annotations
 
 import os
+import signal
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
 
-from wingo.errors import HostError, RequestError
+from wingo.errors import RequestError
+from wingo.launch.rooted import open_in_root
 from wingo.launch.spec import Mount, RunSpec
 from wingo.launch.wine.drive import DRIVE, Names
 from wingo.launch.wine.finding import Wine
@@ -19,8 +23,10 @@ from wingo.oci.platform import Platform
 from wingo.windows.command import split_command_line
 from wingo.windows.init_exe import (
     DIRECTORY_VARIABLE,
+    INTERRUPT,
     OWN_VARIABLES,
     RESULT_VARIABLE,
+    SHUTDOWN,
     Ending,
     read_result,
     unix_path,
@@ -37,6 +43,7 @@ RESULT: Final = "run/result"
 """What `init_exe` writes, below the container's root."""
 
 _INIT: Final = "/wingo/init.exe"
+_LINUX: Final = Platform("linux", "amd64")
 _LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/wine")
 _FILES: Final = ("/etc/ld.so.cache",)
 _ERRORS: Final = {
@@ -75,15 +82,41 @@ def translate(spec: RunSpec, wine: Wine, names: Names, account: str) -> RunSpec:
         argv = (*split_command_line(argv[0]), *argv[1:])
     return msgspec.structs.replace(
         spec,
-        platform=Platform("linux", "amd64"),
-        argv=(wine.loader, _INIT, *argv),
+        platform=_LINUX,
+        argv=(*loader_of(wine), *argv),
         env=_environment(spec, wine, account),
         cwd=f"/{DRIVE}",
         user="",
         mounts=(*_machine_mounts(wine), *(_on_drive(mount, names) for mount in spec.mounts)),
         volumes=(),
+        stop_signal="SIGTERM",
         args_escaped=False,
     )
+
+
+def loader_of(wine: Wine) -> tuple[str, ...]:
+    """What starts a Windows program."""
+    return (wine.loader, _INIT)
+
+
+def beside(spec: RunSpec) -> RunSpec:
+    """The Linux form of what is executed in a container of a Windows image that runs already.
+
+    Args:
+        spec: its `argv` begins with `loader_of`, its `env` is the container's, its `cwd` a directory of either system.
+    """
+    # What it ends with is not how the container ends.
+    variables = {name: value for name, value in _pairs(spec.env) if name != RESULT_VARIABLE}
+    if not spec.cwd.startswith("/"):
+        variables[DIRECTORY_VARIABLE] = spec.cwd
+    env = tuple(f"{name}={value}" for name, value in variables.items())
+    return msgspec.structs.replace(spec, platform=_LINUX, env=env, cwd=f"/{DRIVE}")
+
+
+def _pairs(env: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for item in env:
+        name, _, value = item.partition("=")
+        yield (variable_for(name.upper()) if name.upper() in OWN_VARIABLES else name), value
 
 
 def _environment(spec: RunSpec, wine: Wine, account: str) -> tuple[str, ...]:
@@ -145,8 +178,8 @@ def read_exit(data: bytes, spec: RunSpec) -> WindowsExit | None:
         return WindowsExit(number, number if number < 256 else 1)
     why = _ERRORS.get(number, f"Windows error {number}")
     if ending is Ending.NO_DIRECTORY:
-        return WindowsExit(number, 126, f"the working directory {spec.cwd[:200]!r} cannot be entered: {why}")
-    return WindowsExit(number, 127 if number in (2, 3) else 126, f"{spec.argv[0][:200]!r} cannot be started: {why}")
+        return WindowsExit(number, 126, f"the working directory {spec.cwd[:200]} cannot be entered: {why}")
+    return WindowsExit(number, 127 if number in (2, 3) else 126, f"{spec.argv[0][:200]} cannot be started: {why}")
 
 
 def show_code(code: int) -> str:
@@ -169,11 +202,40 @@ _EXCEPTIONS: Final = {
 """NTSTATUS codes that programs end with (ntstatus.h)."""
 
 
-def check_started(outcome: WindowsExit | None) -> None:
-    """Refuses what did not start.
+SIGNALS: Final[Mapping[int, tuple[str, int]]] = {
+    signal.SIGTERM: (SHUTDOWN, signal.SIGINT),
+    signal.SIGHUP: (SHUTDOWN, signal.SIGINT),
+    signal.SIGINT: (INTERRUPT, signal.SIGINT),
+    # Windows has nothing like them, and Wine uses them itself.
+    signal.SIGQUIT: ("", 0),
+    signal.SIGUSR1: ("", 0),
+    signal.SIGUSR2: ("", 0),
+}
+"""How a Windows program gets signals: see `wingo.windows.init_exe`."""
 
-    Raises:
-        HostError: with the reason and a hint.
+
+def ending_of(spec: RunSpec, status: int, upper: str) -> tuple[int, str]:
+    """A container's exit code, and what is to be said of it.
+
+    Args:
+        spec: the Windows one.
+        status: what Wine's loader ended with; 128 + N by signal N.
+        upper: the writable layer's directory; what is in it is the program's, so no link in it is followed.
     """
-    if outcome is not None and outcome.problem:
-        raise HostError(outcome.problem, hint="Look with 'wingo ls' what the image has.")
+    ended = read_exit(_small(upper, RESULT), spec)
+    if ended is None:
+        return status, "" if status > 128 else "Wine ended without saying how the program ended"
+    told = f"the program ended with {show_code(ended.code)}" if ended.code > 255 else ""
+    return ended.status, ended.problem or told
+
+
+def _small(folder: str, path: str) -> bytes:
+    root = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        descriptor = open_in_root(root, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    finally:
+        os.close(root)
+    with open(descriptor, "rb") as file:
+        return file.read(64) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
