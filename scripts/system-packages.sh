@@ -16,6 +16,8 @@ tmux:tmux:runs wingo in a terminal, to see what a person sees
 openssl:openssl:makes certificates for the tests of TLS
 gzip:gzip:reads our layers, as an independent reader
 gcc:gcc libc6-dev:compiles a program that needs cgo
+objdump:binutils:reads the Windows programs that wingo writes
+wine64:wine64:starts Windows images, without a display
 hivexsh:libhivex-bin python3-hivex:reads our registry hives, as an independent reader
 zsh:zsh:runs the completion script for it
 fish:fish:runs the completion script for it
@@ -29,7 +31,7 @@ IFS='
 for line in $needed; do
     program=${line%%:*} rest=${line#*:}
     package=${rest%%:*} reason=${rest#*:}
-    if ! PATH="$PATH:/usr/sbin:/sbin" command -v "$program" >/dev/null 2>&1; then
+    if ! PATH="$PATH:/usr/sbin:/sbin:/usr/lib/wine" command -v "$program" >/dev/null 2>&1; then
         missing="$missing  $program ($package): $reason
 "
         case " $packages " in *" $package "*) ;; *) packages="$packages $package" ;; esac

@@ -25,7 +25,7 @@ from wingo.launch.channel import Channel, close_all, error_message, raise_error
 from wingo.launch.containers import Container, Containers, State, remove_directory
 from wingo.launch.machine import Machine
 from wingo.launch.mapping import fork, write_maps
-from wingo.launch.namespaces import Inside, hold
+from wingo.launch.namespaces import Inside, hold, leave_streams
 from wingo.launch.outside import Outside, start_outside
 from wingo.launch.ports import Forwarder, socket_of
 from wingo.launch.records import LogWriter
@@ -80,6 +80,9 @@ def keep(start: Start, client: Channel) -> NoReturn:
     try:
         os.setsid()
         _close_others(client, start.stdio or ())
+        if start.stdio is None:
+            # Who captures what `run -d` prints is not to wait for the container's end.
+            leave_streams(())
         keeper = _Keeper(start, client)
         code = keeper.run()
     except (WingoError, OSError) as error:

@@ -152,7 +152,7 @@ def _hold(inside: Inside, channel: Channel) -> int:
         _init(inside, spec, account, place, write_end)
     os.close(write_end)
     # Nothing of this process may keep what the program is to see closed.
-    _leave_streams(inside.stdio)
+    leave_streams(inside.stdio)
     with open(read_end, "rb") as report:
         trouble = report.read()
     if trouble:
@@ -430,7 +430,7 @@ def _start(argv: Sequence[str]) -> int:
         os._exit(127)
 
 
-def _leave_streams(stdio: Sequence[int]) -> None:
+def leave_streams(stdio: Sequence[int]) -> None:
     """Lets go of the program's streams, so that a reader of them sees when the program has closed them."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in {0, 1, 2, *stdio}:

@@ -1,0 +1,330 @@
+"""Windows images under a real Wine: real programs serve real requests, stop when asked, and leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.needs import missing, need_tool
+from wingo.errors import HostError
+from wingo.hive.keys import TreeKey
+from wingo.hive.values import Value
+from wingo.hive.write import write_delta
+from wingo.image.derive import AddedLayer, ConfigPatch, derive
+from wingo.image.model import images_of
+from wingo.launch.wine.finding import find_wine
+from wingo.oci.config import History
+from wingo.oci.media_types import Family
+from wingo.processes import ProcessRunner
+from wingo.stores.layout import Layout
+from wingo.testing.bases import windows_base
+from wingo.testing.hives import SYSTEM_SECURITY
+from wingo.testing.images import directory_entry, file_entry, layer_of
+from wingo.windows.init_exe import init_exe
+from wingo.windows.prng_dll import prng_dll
+
+SOURCE = Path(__file__).parent / "go" / "served"
+WINGO = [sys.executable, "-c", "from wingo.cli.main import entry; entry()"]
+
+
+@pytest.fixture(scope="module")
+def _wine() -> None:
+    try:
+        find_wine(os.environ, ProcessRunner())
+    except HostError as error:
+        missing(f"Wine ({error})")
+
+
+class Wingo:
+    """wingo with a cache and a state of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {
+            "WINGO_CACHE_DIR": str(folder / "cache"),
+            "WINGO_STATE_DIR": str(folder / "state"),
+            "HOME": str(folder),
+        }
+
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([*WINGO, *argv], env=self.environment, cwd=self.folder, text=True, **pipes)
+
+    def __call__(self, *argv: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*WINGO, *argv],
+            env=self.environment,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    @property
+    def containers(self) -> list[str]:
+        with suppress(FileNotFoundError):
+            return sorted(os.listdir(self.folder / "state" / "containers"))
+        return []
+
+
+@pytest.fixture(scope="module")
+def wingo(tmp_path_factory: pytest.TempPathFactory, _wine: None) -> Wingo:
+    """One for all tests here: its first start prepares the prefix."""
+    return Wingo(tmp_path_factory.mktemp("wine"))
+
+
+def build(wingo: Wingo, target: str, name: str, *options: str, cwd: Path = SOURCE) -> str:
+    """Builds a program for Windows on a base like nanoserver's; the image's place."""
+    need_tool("go")
+    base = wingo.folder / "base"
+    if not base.exists():
+        Layout(str(base)).write(windows_base("nanoserver", files=("Windows/System32/only-here.dll",)), ("v1",))
+    place = f"oci:{wingo.folder / name}"
+    argv = ["build", target, "--platform", "ltsc2022", "--base", f"oci:{base}:v1", "-o", place, *options]
+    done = subprocess.run(
+        [*WINGO, *argv],
+        env=wingo.environment | {"HOME": os.environ["HOME"]},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.fixture(scope="module")
+def served(wingo: Wingo) -> str:
+    """The image of the program in tests/system/go/served."""
+    options = ("--data-dir", r"C:\data", "--env", r"DATA=C:\data", "--env", "PORT=8000", "--workdir", r"C:\data")
+    return build(wingo, ".", "served", *options)
+
+
+def leftovers() -> dict[str, object]:
+    """What no start may leave on this machine: processes of Wine's or in it, mounts; the rest is the containers' (test_run)."""
+    processes = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            first = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")[0].lower()
+            if any(word in first for word in (b"wine", b".exe")):
+                processes.append((entry, first))
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").count("\n")
+    return {"processes": processes, "mounts": mounts}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(wingo: Wingo) -> Iterator[None]:
+    before = leftovers()
+    yield
+    deadline = time.monotonic() + 10
+    while (leftovers() != before or wingo.containers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert leftovers() == before
+    assert wingo.containers == []
+
+
+def free_port() -> int:
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        port: int = made.getsockname()[1]
+        return port
+
+
+def fetch(url: str, seconds: float = 60) -> bytes:
+    """What a server answers, once it does."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                body: bytes = answer.read()
+                return body
+        except (OSError, urllib.error.URLError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def said(text: str) -> dict[str, Any]:
+    """What the program told, one JSON object a line."""
+    found: dict[str, Any] = {}
+    for line in text.splitlines():
+        if line.startswith("{"):
+            found |= json.loads(line)
+    return found
+
+
+def test_it_serves_keeps_its_data_and_stops_gracefully(wingo: Wingo, served: str) -> None:
+    port = free_port()
+    started = wingo("run", served, "-d", "--name", "app", "-p", f"{port}:8000")
+    try:
+        assert started.returncode == 0, started.stderr
+        assert "smoke test, not Windows" in started.stderr
+        assert fetch(f"http://127.0.0.1:{port}/") == b"served\n"
+        fetch(f"http://127.0.0.1:{port}/put?" + urllib.parse.urlencode({"name": "a.txt", "text": "kept"}))
+        inside = wingo("exec", "app", "--", r"C:\app\served.exe", "args", "one two")
+        assert said(inside.stdout)["args"][1:] == ["args", "one two"], inside.stderr
+        began = time.monotonic()
+        stopped = wingo("stop", "app", "--json")
+        assert time.monotonic() - began < 8
+        assert json.loads(stopped.stdout) == [{"name": "app", "exitCode": 0, "reason": ""}]
+        logged = said(wingo("logs", "app").stdout)
+        assert (logged["got"], logged["ended"]) == ("terminated", "gracefully")
+        upper = wingo.folder / "state/containers/app/upper/prefix/drive_c/data"
+        assert (upper / "a.txt").read_text() == "kept"
+        assert (upper / "ended.txt").read_text() == "gracefully"
+    finally:
+        wingo("stop", "--rm", "app")
+
+
+def test_ctrl_c_is_ctrl_c(wingo: Wingo, served: str) -> None:
+    port = free_port()
+    running = wingo.start("run", served, "-p", f"{port}:8000")
+    fetch(f"http://127.0.0.1:{port}/")
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert said(out)["got"] == "interrupt", err
+    assert running.returncode == 0
+
+
+def test_arguments_variables_and_directory_are_windows_own(wingo: Wingo, served: str) -> None:
+    words = ["a b", 'say "hi"', "tail\\", "", "%PATH%", "ünïcode"]
+    done = wingo("run", served, "-e", r"PATH=C:\app", "-e", "GREETING=a=b", "-w", r"c:\APP", "--", "args", *words)
+    assert done.returncode == 0, done.stderr
+    found = said(done.stdout)
+    assert found["args"] == [r"C:\app\served.exe", "args", *words]
+    assert found["directory"].lower() == r"c:\app"
+    variables = dict(item.partition("=")[::2] for item in found["environment"])
+    assert variables["PATH"] == r"C:\app"
+    assert variables["GREETING"] == "a=b"
+    assert variables["USERNAME"] == "ContainerUser"
+    assert variables["USERPROFILE"] == r"C:\users\ContainerUser"
+    assert not any(name.startswith("WINGO_") for name in variables)
+
+
+def test_nothing_of_this_machine_is_seen(wingo: Wingo, served: str) -> None:
+    secret = wingo.folder / "secret.txt"
+    secret.write_text("x")
+    unix = "\\\\?\\unix" + str(secret).replace("/", "\\")
+    home = "\\\\?\\unix" + os.path.expanduser("~root").replace("/", "\\")
+    paths = ["Z:\\", unix, home, r"\\?\unix\etc\shadow", r"C:\app\served.exe", r"C:\WINDOWS\System32\KERNEL32.dll"]
+    done = wingo("run", served, "--", "stat", *paths)
+    assert [said(done.stdout)[path] for path in paths] == [False, False, False, False, True, True], done.stderr
+
+
+def test_a_bases_files_come_only_when_asked_for(wingo: Wingo, served: str) -> None:
+    path = r"C:\Windows\System32\only-here.dll"
+    assert said(wingo("run", served, "--", "stat", path).stdout) == {path: False}
+    assert said(wingo("run", served, "--with-base", "--", "stat", path).stdout) == {path: True}
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "says"),
+    [("0", 0, ""), ("7", 7, ""), ("255", 255, ""), ("256", 1, "256"), ("0xC0000005", 1, "access violation")],
+)
+def test_exit_codes(wingo: Wingo, served: str, code: str, status: int, says: str) -> None:
+    done = wingo("run", served, "--", "exit", code)
+    assert done.returncode == status
+    assert says in done.stderr
+    assert bool(says) == ("the program ended with" in done.stderr)
+
+
+def test_random_numbers_are_random(wingo: Wingo, served: str) -> None:
+    """A Go program on Wine 8 gets them, and starts at all, through the DLL that wingo writes."""
+    assert said(wingo("run", served, "--", "random").stdout) == {"random": [256, True]}
+    system32 = list(
+        (wingo.folder / "cache" / "wine").glob("*/root/prefix/drive_c/windows/system32/bcryptprimitives.dll")
+    )
+    assert len(system32) == 1
+    added = [path.read_text().split() for path in (wingo.folder / "cache" / "wine").glob("*/added")]
+    assert (system32[0].read_bytes() == prng_dll()) == (added == [["bcryptprimitives.dll"]])
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "says"),
+    [
+        (("--entrypoint", r"C:\app\none.exe"), 127, "no such file"),
+        (("--entrypoint", r"C:\data"), 127, "cannot be started"),
+        (("-w", r"C:\none"), 126, "working directory"),
+        (("-u", "1000"), 2, "is one for Linux"),
+        (("--read-only",), 2, "read-only"),
+        (("-e", "WINEPREFIX=x"), 2, "Wine's own"),
+    ],
+)
+def test_what_cannot_start_says_why(
+    wingo: Wingo, served: str, options: tuple[str, ...], status: int, says: str
+) -> None:
+    done = wingo("run", served, *options)
+    assert (done.returncode, says in done.stderr) == (status, True), done.stderr
+
+
+def test_a_program_that_ignores_the_stop_is_killed(wingo: Wingo, served: str) -> None:
+    began = time.monotonic()
+    done = wingo("run", served, "--timeout", "6s", "--grace", "1s", "--", "hang")
+    assert said(done.stdout) == {"hangs": True}
+    assert done.returncode == 124
+    assert time.monotonic() - began < 30
+
+
+def test_a_killed_wingo_takes_everything_with_it(wingo: Wingo, served: str) -> None:
+    port = free_port()
+    running = wingo.start("run", served, "-p", f"{port}:8000")
+    fetch(f"http://127.0.0.1:{port}/")
+    running.kill()
+    running.communicate()
+
+
+def test_several_start_at_once_on_one_prefix(tmp_path: Path, wingo: Wingo, served: str) -> None:
+    fresh = Wingo(tmp_path)
+    runs = [fresh.start("run", served, "--", "args", str(number)) for number in range(3)]
+    outputs = [run.communicate(timeout=120) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], outputs
+    assert [said(out)["args"][2] for out, _ in outputs] == ["0", "1", "2"]
+    assert len(list((tmp_path / "cache/wine").glob("*/added"))) == 1
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+
+
+def test_registry_values_of_the_image_are_there(wingo: Wingo, served: str) -> None:
+    """Read back by Wine's own reg.exe, from a layer that wingo build made a hive for."""
+    acme = TreeKey("Acme", SYSTEM_SECURITY, (Value("Level", 4, bytes([42, 0, 0, 0])),))
+    delta = write_delta(TreeKey("ROOT", SYSTEM_SECURITY, (), (acme,)))
+    image = next(images_of(Layout(served.removeprefix("oci:")).read()))
+    layer = layer_of([directory_entry("Hives"), file_entry("Hives/Software_Delta", delta), directory_entry("Files")])
+    changed = derive(image, [AddedLayer(layer, History())], ConfigPatch(), family=Family.OCI)
+    Layout(str(wingo.folder / "changed")).write(changed, ("v1",))
+    reg = (r"C:\Windows\System32\reg.exe", "query", r"HKLM\Software\Acme", "/v", "Level")
+    done = wingo("run", f"oci:{wingo.folder / 'changed'}:v1", "--entrypoint", reg[0], "--", *reg[1:])
+    assert "0x2a" in done.stdout, done.stderr
+    assert wingo("run", served, "--entrypoint", reg[0], "--", *reg[1:]).returncode == 1
+
+
+def test_objdump_reads_what_wingo_writes(tmp_path: Path) -> None:
+    """An independent reader: sections, imports, exports, and every byte of code is an instruction."""
+    for name, data, symbols in (
+        ("prng.dll", prng_dll(), ("ProcessPrng", "SystemFunction036")),
+        ("init.exe", init_exe(), ("CreateProcessW", "CtrlRoutine")),
+    ):
+        path = tmp_path / name
+        path.write_bytes(data)
+        found = subprocess.run(
+            [need_tool("objdump"), "-x", "-d", str(path)], capture_output=True, text=True, check=True
+        ).stdout
+        assert "pei-x86-64" in found
+        assert all(symbol in found for symbol in symbols)
+        assert "(bad)" not in found
