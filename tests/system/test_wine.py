@@ -61,13 +61,21 @@ class Wingo:
             "HOME": str(folder),
         }
 
+    @property
+    def mark(self) -> str:
+        """A variable that every process of this wingo's containers has, Wine's own included."""
+        return f"MARK={self.folder.name}-{os.getpid()}"
+
+    def _argv(self, *argv: str) -> list[str]:
+        return [*WINGO, *argv[:1], *(["-e", self.mark] if argv[0] == "run" else []), *argv[1:]]
+
     def start(self, *argv: str) -> subprocess.Popen[str]:
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([*WINGO, *argv], env=self.environment, cwd=self.folder, text=True, **pipes)
+        return subprocess.Popen(self._argv(*argv), env=self.environment, cwd=self.folder, text=True, **pipes)
 
     def __call__(self, *argv: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*WINGO, *argv],
+            self._argv(*argv),
             env=self.environment,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -117,26 +125,25 @@ def served(wingo: Wingo) -> str:
     return build(wingo, ".", "served", *options)
 
 
-def leftovers() -> dict[str, object]:
-    """What no start may leave on this machine: processes of Wine's or in it, mounts; the rest is the containers' (test_run)."""
+def leftovers(wingo: Wingo) -> dict[str, object]:
+    """What no start may leave on this machine: processes in its containers, mounts; the rest is in test_run."""
     processes = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
-            first = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")[0].lower()
-            if any(word in first for word in (b"wine", b".exe")):
-                processes.append((entry, first))
+            if wingo.mark.encode() in Path("/proc", entry, "environ").read_bytes():
+                processes.append((entry, Path("/proc", entry, "cmdline").read_bytes()))
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").count("\n")
     return {"processes": processes, "mounts": mounts}
 
 
 @pytest.fixture(autouse=True)
 def _nothing_left(wingo: Wingo) -> Iterator[None]:
-    before = leftovers()
+    before = leftovers(wingo)
     yield
     deadline = time.monotonic() + 10
-    while (leftovers() != before or wingo.containers) and time.monotonic() < deadline:
+    while (leftovers(wingo) != before or wingo.containers) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert leftovers() == before
+    assert leftovers(wingo) == before
     assert wingo.containers == []
 
 
