@@ -21,6 +21,7 @@ import re
 import shutil
 import socket
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
@@ -32,6 +33,8 @@ from wingo.launch.mapping import in_user_namespace
 from wingo.launch.spec import Port
 
 _MAX_BYTES = 1 << 22
+_YOUNG = 10.0
+"""Seconds in which whoever made a directory starts its keeper."""
 _NAME = re.compile(r"[^a-zA-Z0-9_.-]+")
 
 
@@ -236,7 +239,7 @@ class Containers:
         """
         removed = []
         for container, state in list(self.all()):
-            if state.status != "lost":
+            if state.status != "lost" or self._is_young(container.name):
                 continue
             remove_cgroups(state.cgroups)
             if container.remove or not container.detached:
@@ -244,6 +247,13 @@ class Containers:
                     self.remove(container.name, tools)
                     removed.append(container.name)
         return removed
+
+    def _is_young(self, name: str) -> bool:
+        """Whether a container may still be on the way to its keeper: another wingo has just made its directory."""
+        try:
+            return abs(time.time() - os.stat(os.path.join(self.directory(name), "container.json")).st_mtime) < _YOUNG
+        except OSError:
+            return False
 
     def _missing(self, name: str) -> RequestError:
         from difflib import get_close_matches

@@ -164,16 +164,16 @@ def test_windows_is_known_by_its_own_files() -> None:
     assert windows_layers(windows(files("app/ntdll.dll"))) == 0
 
 
-def test_the_key_knows_layers_account_and_base(prefix: Prefix) -> None:
-    one, other = windows(files("a.txt")), windows(files("b.txt"))
-    keys = {
-        drive_key(prefix, one, "A", base_layers=0),
-        drive_key(prefix, other, "A", base_layers=0),
-        drive_key(prefix, one, "B", base_layers=0),
-        drive_key(prefix, one, "A", base_layers=1),
-    }
-    assert len(keys) == 4
-    assert drive_key(prefix, windows(files("a.txt")), "A", base_layers=0) in keys
+def test_the_key_knows_image_user_prefix_and_base(prefix: Prefix) -> None:
+    keys = [
+        drive_key(prefix, "sha256:1", "A", with_base=False),
+        drive_key(prefix, "sha256:2", "A", with_base=False),
+        drive_key(prefix, "sha256:1", "B", with_base=False),
+        drive_key(prefix, "sha256:1", "A", with_base=True),
+        drive_key(Prefix(prefix.directory, "other"), "sha256:1", "A", with_base=False),
+    ]
+    assert len({*keys}) == 5
+    assert drive_key(prefix, "sha256:1", "A", with_base=False) == keys[0]
 
 
 def test_names_are_found_in_either_folder(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from wingo.errors import RequestError
 from wingo.launch.spec import Mount, RunSpec
 from wingo.launch.wine.drive import Names
 from wingo.launch.wine.finding import Wine
-from wingo.launch.wine.translate import WindowsExit, read_exit, show_code, translate
+from wingo.launch.wine.translate import SIGNALS, WindowsExit, beside, ending_of, read_exit, show_code, translate
 from wingo.oci.platform import Platform
 
 WINE = Wine("/opt/w/bin/wine64", "/opt/w/bin/wineserver", "wine-8.0", "", 1)
@@ -122,3 +123,57 @@ def test_a_killed_program_leaves_no_result() -> None:
 def test_codes_for_people(code: int, shown: str) -> None:
     assert show_code(code) == shown
     assert WindowsExit(code, 1).code == code
+
+
+def upper_with(tmp_path: Path, data: bytes | None) -> str:
+    (tmp_path / "run").mkdir()
+    if data is not None:
+        (tmp_path / "run" / "result").write_bytes(data)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code", "says"),
+    [
+        (struct.pack("<II", 1, 7), 7, 7, ""),
+        (struct.pack("<II", 1, 0xC0000005), 5, 1, "access violation"),
+        (struct.pack("<II", 2, 2), 2, 127, "no such file"),
+        (None, 137, 137, ""),
+        (None, 0, 0, "without saying"),
+        (b"x" * 9, 1, 1, "without saying"),
+    ],
+)
+def test_the_writable_layer_says_how_it_ended(
+    tmp_path: Path, data: bytes | None, status: int, code: int, says: str
+) -> None:
+    found, told = ending_of(SPEC, status, upper_with(tmp_path, data))
+    assert found == code
+    assert says in told
+    assert bool(says) == bool(told)
+
+
+def test_a_programs_links_and_pipes_are_not_followed(tmp_path: Path) -> None:
+    upper = upper_with(tmp_path, None)
+    secret = tmp_path / "secret"
+    secret.write_bytes(struct.pack("<II", 1, 42))
+    (tmp_path / "run" / "result").symlink_to(secret)
+    assert ending_of(SPEC, 137, upper) == (137, "")
+    (tmp_path / "run" / "result").unlink()
+    os.mkfifo(tmp_path / "run" / "result")
+    assert ending_of(SPEC, 137, upper) == (137, "")
+
+
+def test_what_is_executed_beside_the_program_does_not_say_how_it_ends() -> None:
+    running = translated(SPEC)
+    spec = beside(msgspec.structs.replace(running, argv=(*running.argv[:2], "x.exe"), cwd=r"C:\Other"))
+    env = variables(spec)
+    assert "WINGO_RESULT" not in env
+    assert env["WINGO_DIRECTORY"] == r"C:\Other"
+    assert spec.cwd == "/prefix/drive_c"
+
+
+def test_signals_become_console_events() -> None:
+    assert SIGNALS[signal.SIGTERM] == ("/run/wingo-shutdown", signal.SIGINT)
+    assert SIGNALS[signal.SIGINT] == ("/run/wingo-interrupt", signal.SIGINT)
+    assert SIGNALS[signal.SIGUSR1] == ("", 0)
+    assert signal.SIGKILL not in SIGNALS
