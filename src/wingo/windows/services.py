@@ -174,35 +174,40 @@ class Services:
 
         Returns:
             By upper-cased name: the chain from the service to the disabled one. Those that are disabled, before or by
-            this, are not among them.
+            this, and those that could not start before, are not among them.
         """
-        gone: dict[str, tuple[str, ...]] = {}
-        for name in stopped:
-            known = self.find(name)
-            if known is not None:
-                gone[upcase(known.name)] = (known.name,)
-        asked = set(gone)
+        asked = {upcase(known.name): (known.name,) for name in stopped if (known := self.find(name)) is not None}
+        off = {upcase(service.name): (service.name,) for service in self if service.start in (None, Start.DISABLED)}
+        before = self._unable(off, asked)
+        after = self._unable({**before, **asked}, asked)
+        return {name: chain for name, chain in after.items() if name not in before and name not in asked}
+
+    def _unable(
+        self, gone: Mapping[str, tuple[str, ...]], asked: Mapping[str, tuple[str, ...]]
+    ) -> dict[str, tuple[str, ...]]:
+        """What cannot start when some cannot: those, and all that need them, with chains."""
+        found = dict(gone)
         changed = True
         while changed:
             changed = False
             for service in self:
                 upper = upcase(service.name)
-                if upper in gone or service.start in (None, Start.DISABLED):
-                    continue
-                chain = self._cut(service, gone)
-                if chain:
-                    gone[upper] = (service.name, *chain)
+                if upper not in found and (chain := self._cut(service, found, asked)):
+                    found[upper] = (service.name, *chain)
                     changed = True
-        return {name: chain for name, chain in gone.items() if name not in asked}
+        return found
 
-    def _cut(self, service: Service, gone: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    def _cut(
+        self, service: Service, gone: Mapping[str, tuple[str, ...]], asked: Mapping[str, tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        """The chain to what keeps a service from starting; () when nothing does."""
         for name in service.depends_on:
             if chain := gone.get(upcase(name)):
                 return chain
         for group in service.depends_on_groups:
-            members = [upcase(member.name) for member in self.members(group) if member.start is not Start.DISABLED]
-            if members and all(member in gone for member in members):
-                return gone[members[0]]
+            chains = [gone.get(upcase(member.name), ()) for member in self.members(group)]
+            if chains and all(chains):
+                return next((chain for chain in chains if upcase(chain[-1]) in asked), chains[0])
         return ()
 
     def dangling(self) -> Iterator[tuple[Service, str]]:
