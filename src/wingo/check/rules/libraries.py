@@ -106,9 +106,14 @@ def lazy_libraries_found(image: ImageSubject) -> Iterator[Problem]:
 def _library_problems(image: ImageSubject, name: str, by: str, how: str, *, late: bool = False) -> Iterator[Problem]:
     if is_api_set(name) or _found(image, name) is not None:
         return
-    known = library_in(image.flavour, name)
+    if image.complete and image.view is not None and image.view.find("C:\\Windows\\System32\\ntdll.dll") is None:
+        if not image.flavour:
+            return  # there is no Windows below: WGO218 tells of it
+        known, complete = library_in(image.flavour, name), False
+    else:
+        known, complete = library_in(image.flavour, name), image.complete
     hint = "Put it beside the program, or use a base that has it."
-    if image.complete:
+    if complete:
         yield Problem(
             message=f"{by} {how} {name}, which is not in the image",
             hint=hint,
