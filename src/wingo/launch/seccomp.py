@@ -66,6 +66,23 @@ CALLS = {
     "vhangup": (153, 58),
 }
 """Refused calls: their numbers on amd64 and arm64; -1: there is none."""
+COMPUTING = {
+    "brk": (12, 214),
+    "clock_gettime": (228, 113),
+    "exit": (60, 93),
+    "exit_group": (231, 94),
+    "futex": (202, 98),
+    "madvise": (28, 233),
+    "mmap": (9, 222),
+    "mprotect": (10, 226),
+    "mremap": (25, 216),
+    "munmap": (11, 215),
+    "restart_syscall": (219, 128),
+    "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139),
+    "write": (1, 64),
+}
+"""All that a process needs that computes and writes to what is open: their numbers on amd64 and arm64."""
 _CLONE, _CLONE3, _IOCTL, _SOCKET = (56, 220), (435, 435), (16, 29), (41, 198)
 _NAMESPACE_FLAGS = tuple(1 << bit for bit in (7, 17, 25, 26, 27, 28, 29, 30))
 """CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET."""
@@ -112,12 +129,7 @@ def filter_program(architecture: str, notify: Sequence[int] = ()) -> bytes:
     column = _COLUMN[architecture]
     refuse = _instruction(_RETURN, _ERRNO | errno.EPERM)
     program = [
-        _instruction(_LOAD, _MACHINE_AT),
-        _instruction(_EQUAL, _AUDIT[architecture], 1, 0),
-        _instruction(_RETURN, _KILL),
-        _instruction(_LOAD, _NUMBER_AT),
-        _instruction(_AT_LEAST, _X32, 0, 1),
-        _instruction(_RETURN, _ERRNO | errno.ENOSYS),
+        *_begin(architecture),
         # The C library then takes clone, whose flags a filter can see.
         _instruction(_EQUAL, _CLONE3[column], 0, 1),
         _instruction(_RETURN, _ERRNO | errno.ENOSYS),
@@ -130,6 +142,34 @@ def filter_program(architecture: str, notify: Sequence[int] = ()) -> bytes:
     for number in notify:
         program += [_instruction(_EQUAL, number, 0, 1), _instruction(_RETURN, _NOTIFY)]
     return b"".join([*program, _instruction(_RETURN, _ALLOW)])
+
+
+def computing_program(architecture: str) -> bytes:
+    """A filter under which a process can compute, write to what it has open, and end; every other call is refused.
+
+    Args:
+        architecture: as GOARCH.
+
+    Raises:
+        KeyError: an architecture whose numbers wingo does not know.
+    """
+    column = _COLUMN[architecture]
+    program = _begin(architecture)
+    for number in sorted(numbers[column] for numbers in COMPUTING.values()):
+        program += [_instruction(_EQUAL, number, 0, 1), _instruction(_RETURN, _ALLOW)]
+    return b"".join([*program, _instruction(_RETURN, _ERRNO | errno.EPERM)])
+
+
+def _begin(architecture: str) -> list[bytes]:
+    """Kills what calls by another machine's numbers, refuses x32's, and leaves the call's number to be compared."""
+    return [
+        _instruction(_LOAD, _MACHINE_AT),
+        _instruction(_EQUAL, _AUDIT[architecture], 1, 0),
+        _instruction(_RETURN, _KILL),
+        _instruction(_LOAD, _NUMBER_AT),
+        _instruction(_AT_LEAST, _X32, 0, 1),
+        _instruction(_RETURN, _ERRNO | errno.ENOSYS),
+    ]
 
 
 def _tested(test: _Test, column: int, refuse: bytes) -> list[bytes]:
