@@ -15,6 +15,7 @@ from wingo.dockerfile.lowering import (
     Impossible,
     Item,
     Kind,
+    LazyBase,
     Lowered,
     Needs,
     NoBase,
@@ -241,12 +242,11 @@ class WindowsStage:
 
         self._hives_read = True
         hives = read_image_hives(self.base, self.places)
-        view = view_of(self.base, self.places, base_layers=False, base=BaseLayers(len(self.base.layers)))
-        tree = self.state.tree
-        if view.complete:
-            # Its listing is at hand now: what is in the base need not be guessed any more.
-            tree = tree.copy()
-            tree.base = ViewBase(view)
+        base = self.base
+        view = view_of(base, self.places, base_layers=False, base=BaseLayers(len(base.layers)))
+        tree = self.state.tree.copy()
+        # With the listing at hand, what is in the base need not be guessed; else it is read when a step asks for it.
+        tree.base = ViewBase(view) if view.complete else LazyBase(lambda: view_of(base, self.places, base_layers=True))
         user = read_user_hive(tree, self.state.account)
         registry = stage_registry(hives.registry().hives, user)
         self.state = msgspec.structs.replace(self.state, tree=tree, registry=registry)

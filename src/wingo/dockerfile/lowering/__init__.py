@@ -29,7 +29,7 @@ from wingo.dockerfile.lowering.lower import DEFAULT_SHELL, lower
 from wingo.dockerfile.lowering.outcome import Answer, Impossible, Lowered, Needs, Outcome, UnpackedFile
 from wingo.dockerfile.lowering.state import State
 from wingo.dockerfile.lowering.tree import Item, Kind, NoBase, Tree, UnreadBase
-from wingo.dockerfile.lowering.view_base import ViewBase
+from wingo.dockerfile.lowering.view_base import LazyBase, ViewBase
 
 __all__ = [
     "DEFAULT_SHELL",
@@ -37,6 +37,7 @@ __all__ = [
     "Impossible",
     "Item",
     "Kind",
+    "LazyBase",
     "Lowered",
     "Needs",
     "NoBase",

@@ -189,8 +189,14 @@ def _user_hive(tree: Tree, account: str) -> Hive | None:
         return None
     if item.content.size > _MAX_HIVE:
         raise CannotLower(f"{item.text} has {item.content.size} bytes")
+    logs = []
+    for ending in (".LOG1", ".LOG2"):
+        log = tree.find((*item.path[:-1], item.path[-1] + ending))
+        if log is not None and log.content is not None and log.content.size <= _MAX_HIVE:
+            with log.content.open() as stream:
+                logs.append(stream.read())
     with item.content.open() as stream:
-        return open_hive(stream.read(_MAX_HIVE + 1), allow_dirty=True)
+        return open_hive(stream.read(_MAX_HIVE + 1), [log for log in logs if log])
 
 
 def with_user_hive(state: State) -> State:

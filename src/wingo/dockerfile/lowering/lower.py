@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wingo.dockerfile.lowering.edits import END_OF_HOLE, HOLE
+from wingo.dockerfile.lowering.edits import END_OF_HOLE, HOLE, shown
 from wingo.dockerfile.lowering.outcome import Answer, CannotLower, Impossible, Lowered, Needs, Outcome, Waiting
 from wingo.dockerfile.lowering.session import MAX_TEXT, CommandFailed, Session
 from wingo.dockerfile.lowering.state import State
@@ -37,14 +37,14 @@ def lower(
             raise CannotLower("the command has characters of the private use area, U+E000 or U+E001")
         status, message = _run(session, command, tuple(shell))
     except CannotLower as error:
-        return Impossible(error.reason, error.advice, session.at, error.fails, tuple(session.edits))
+        return Impossible(shown(error.reason), error.advice, session.at, error.fails, tuple(session.edits))
     except Waiting as waiting:
         return Needs(waiting.operation, session.state(), tuple(session.edits))
     except RecursionError:
         return Impossible("the command is nested too deeply", at=session.at)
     if status:
         return Impossible(
-            f"the step fails with exit code {status}" + (f": {message}" if message else ""),
+            f"the step fails with exit code {status}" + (f": {shown(message)}" if message else ""),
             "It fails on Windows too: mend the command.",
             session.at,
             fails=True,

@@ -107,6 +107,13 @@ class StageRegistry(Registry, frozen=True):
             after, hives={**self.hives, hive: apply_edits(bases[hive], after.edits_of(hive))}
         )
 
+    def with_user(self, root: Key) -> StageRegistry:
+        """The registry with the hive of the step's account, which was not read before."""
+        bases = {**self.bases, USER: root}
+        after = msgspec.structs.replace(self, bases=bases, assumed=self.assumed - {USER})
+        hives = {**self.hives, USER: apply_edits(root, after.edits_of(USER)) if USER in self.changed else root}
+        return msgspec.structs.replace(after, hives=hives)
+
     def edits_of(self, name: str) -> list[Edit]:
         """The changes of one hive, their paths below its root."""
         located = ((self.locate(change.path), change) for change in self.changes)

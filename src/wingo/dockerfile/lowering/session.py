@@ -31,10 +31,10 @@ from wingo.dockerfile.lowering.edits import (
     shown,
 )
 from wingo.dockerfile.lowering.outcome import Answer, CannotLower, UnpackedFile, Waiting
-from wingo.dockerfile.lowering.registry import USER_ENVIRONMENT
-from wingo.dockerfile.lowering.state import State, Variables, process_environment
+from wingo.dockerfile.lowering.registry import USER, USER_ENVIRONMENT
+from wingo.dockerfile.lowering.state import State, Variables, process_environment, registry_variables
 from wingo.dockerfile.lowering.tree import Item, Kind
-from wingo.errors import RequestError
+from wingo.errors import Malformed, RequestError
 from wingo.hive.edit import DeleteValue, SetValue
 from wingo.hive.edit import Edit as HiveEdit
 from wingo.hive.upcase import upcase
@@ -88,6 +88,8 @@ class Session:
         self.tree = state.tree.copy()
         self.registry = state.registry
         self.variables: Variables = process_environment(state)
+        if USER in state.registry.assumed and not any(upcase(name) == "PATH" for name, _ in state.environment):
+            self.variables.late_path = self._user_path
         self.directory = state.directory
         self.stage_variables: list[tuple[str, str]] = []
         self.assumed_accounts: set[str] = set(state.assumed_accounts)
@@ -242,6 +244,8 @@ class Session:
             self.late = True
             return Item(path, Kind.UNKNOWN)
         item = self.tree.find(path, follow=follow)
+        if item is not None and item.unknown and not self.planning and self.tree.base.load():
+            item = self.tree.find(path, follow=follow)
         if item is not None and item.unknown:
             if self.planning:
                 self.late = True
@@ -312,6 +316,8 @@ class Session:
     def children(self, path: Components) -> tuple[list[Item], bool]:
         """What is in a directory, and whether there may be more."""
         place = self.tree.resolve(path)
+        if not self.planning and self.tree.is_vague(place) and self.tree.base.load():
+            place = self.tree.resolve(path)
         children = self.tree.children(place)
         self.tick(len(children) // 16 + 1)
         vague = self.tree.is_vague(place) or any(has_hole(part) for part in path)
@@ -477,6 +483,8 @@ class Session:
             return True
         if not item.is_directory:
             return False
+        if not self.planning and self.tree.is_vague(item.path):
+            self.tree.base.load()
         vague = self.tree.is_vague(item.path) or any(
             other[: len(item.path)] == tuple(map(upcase, item.path)) for other in self.tree.vague
         )
@@ -570,6 +578,8 @@ class Session:
             CommandFailed: the account may not, or a change cannot be.
         """
         for change in changes:
+            if upcase(change.path).startswith(("HKCU", "HKEY_CURRENT_USER")):
+                self.read_user_hive()
             if not self.start.is_administrator and not upcase(change.path).startswith(("HKCU", "HKEY_CURRENT_USER")):
                 raise CommandFailed(f"{self.start.account} may not change {change.path}: access is denied", 5)
         try:
@@ -579,6 +589,27 @@ class Session:
         if not quiet:
             for change in changes:
                 self.add(ChangeRegistry(change))
+
+    def read_user_hive(self) -> None:
+        """While building: the account's hive, out of its profile or the one that profiles are made of."""
+        from wingo.dockerfile.lowering.layers import read_user_hive
+
+        if self.planning or USER not in self.registry.assumed:
+            return
+        self.tree.base.load()
+        try:
+            root = read_user_hive(self.tree, self.start.account)
+        except Malformed as error:
+            self.note(f"the hive of {self.start.account} is left alone: {error}")
+            return
+        if root is not None:
+            self.registry = self.registry.with_user(root)
+
+    def _user_path(self) -> str:
+        """What the account's own hive adds to PATH."""
+        self.read_user_hive()
+        found = registry_variables(self.registry, machine=False)
+        return next((value for name, value in found.items() if upcase(name) == "PATH"), "")
 
     def set_variable(self, name: str, value: str | None, *, machine: bool, expand: bool = False) -> None:
         """Sets a variable of the machine or the account in the registry; the process's own stays as it is.

@@ -2,7 +2,7 @@ r"""What a step starts from and leaves: the stage's files, registry, variables, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -64,21 +64,33 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Variables:
-    """Environment variables of a process: names without case, in the order in which they came."""
+    """Environment variables of a process: names without case, in the order in which they came.
+
+    Attributes:
+        late_path: gives what is yet to be added to PATH, when somebody asks for it.
+    """
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._values: dict[str, tuple[str, str]] = {}
+        self.late_path: Callable[[], str] | None = None
         for name, value in (values or {}).items():
             self.set(name, value)
 
     def get(self, name: str) -> str | None:
         """A variable's value."""
+        if self.late_path is not None and upcase(name) == "PATH":
+            late, self.late_path = self.late_path, None
+            if more := expand(late(), self):
+                before = (self.get("PATH") or "").rstrip(";")
+                self.set("PATH", f"{before};{more}" if before else more)
         found = self._values.get(upcase(name))
         return found[1] if found else None
 
     def set(self, name: str, value: str) -> None:
         """Sets a variable; the spelling of the name that was there stays."""
         key = upcase(name)
+        if key == "PATH":
+            self.late_path = None
         self._values[key] = (self._values[key][0] if key in self._values else name, value)
 
     def remove(self, name: str) -> None:
@@ -92,7 +104,7 @@ class Variables:
     def copy(self) -> Variables:
         """Another one with the same variables."""
         other = Variables()
-        other._values = dict(self._values)
+        other._values, other.late_path = dict(self._values), self.late_path
         return other
 
 

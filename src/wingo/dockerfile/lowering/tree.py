@@ -92,6 +92,9 @@ class Base(Protocol):
     def children(self, path: Components) -> Sequence[Item]:
         """What is directly in a directory, as far as it is known."""
 
+    def load(self) -> bool:
+        """Makes known what can be; whether anything more is known now."""
+
 
 class UnreadBase:
     """A base that was not read: only the directories that every Windows has are there for sure."""
@@ -115,6 +118,10 @@ class UnreadBase:
             for other, spelling in self._directories.items()
             if len(other) == len(key) + 1 and other[: len(key)] == key
         ]
+
+    def load(self) -> bool:
+        """There is nothing to read."""
+        return False
 
 
 _WELL_KNOWN = (
@@ -143,6 +150,10 @@ class NoBase:
         """None."""
         del path
         return ()
+
+    def load(self) -> bool:
+        """There is nothing to read."""
+        return False
 
 
 class Tree:

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 
 from wingo.archive.entry import Content
 from wingo.archive.unpack import MemberKind
-from wingo.dockerfile.lowering.tree import Item, Kind
+from wingo.dockerfile.lowering.tree import Item, Kind, UnreadBase
 from wingo.errors import Malformed
 from wingo.view.layer import Node
 from wingo.view.merged import View
@@ -51,6 +51,10 @@ class ViewBase:
         found = (self._item(node) for node in self._view.children(path_text(path)))
         return [item for item in found if item is not None]
 
+    def load(self) -> bool:
+        """All that there is was read."""
+        return False
+
     def _item(self, node: Node) -> Item | None:
         path = tuple(node.path.split("/")) if node.path else ()
         access = _access(node.pax.get("MSWINDOWS.rawsd", ""))
@@ -84,3 +88,37 @@ def _access(encoded: str) -> str:
     except (Malformed, binascii.Error):
         return ""
     return format_sddl(descriptor) if descriptor.complete else ""
+
+
+class LazyBase:
+    """A base whose layers are read when somebody asks for what no Windows is sure to have."""
+
+    def __init__(self, open_view: Callable[[], View], content: Callable[[Node], Content] | None = None) -> None:
+        """Reads nothing yet.
+
+        Args:
+            open_view: reads the layers' listings; called once at most.
+            content: as for `ViewBase`.
+        """
+        self._open, self._content = open_view, content
+        self._base: ViewBase | UnreadBase = UnreadBase()
+
+    @property
+    def known(self) -> bool:
+        """Whether the layers were read."""
+        return self._base.known
+
+    def find(self, path: Components) -> Item | None:
+        """See `wingo.dockerfile.lowering.tree.Base`."""
+        return self._base.find(path)
+
+    def children(self, path: Components) -> Sequence[Item]:
+        """See `wingo.dockerfile.lowering.tree.Base`."""
+        return self._base.children(path)
+
+    def load(self) -> bool:
+        """Reads the layers' listings."""
+        if isinstance(self._base, ViewBase):
+            return False
+        self._base = ViewBase(self._open(), self._content)
+        return True

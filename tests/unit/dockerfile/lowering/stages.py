@@ -78,6 +78,9 @@ class MemoryBase:
         key = fold(path)
         return [item for other, item in self._items.items() if other and other[:-1] == key]
 
+    def load(self) -> bool:
+        return False
+
 
 def system_hive() -> Key:
     variables = r"ControlSet001\Control\Session Manager\Environment"

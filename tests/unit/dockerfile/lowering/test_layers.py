@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.dockerfile.lowering.stages import ps, run, stage, system_hive
+from tests.unit.dockerfile.lowering.stages import PATH, ps, run, stage, system_hive
 from wingo.archive.unpack import MemberKind
 from wingo.dockerfile.lowering import (
+    LazyBase,
     State,
     Tree,
     ViewBase,
@@ -15,10 +16,13 @@ from wingo.dockerfile.lowering import (
     registry_edits,
     with_user_hive,
 )
+from wingo.dockerfile.lowering.edits import SetVariable
 from wingo.dockerfile.lowering.outcome import CannotLower
 from wingo.dockerfile.lowering.registry import stage_registry
 from wingo.dockerfile.lowering.security import ROOT
+from wingo.hive.edit import SetValue, apply_edits
 from wingo.hive.keys import TreeKey, find_key, find_value
+from wingo.hive.values import EXPAND_SZ, encode_text
 from wingo.hive.values import text_of as text_of_value
 from wingo.hive.write import write_hive
 from wingo.image.model import Image
@@ -166,3 +170,36 @@ def test_hkcu_is_a_file_of_the_profile() -> None:
 def test_registry_changes_come_out_in_order() -> None:
     after = ps('Set-Service -Name "WSearch" -StartupType Disabled; setx /M A B', stage()).state
     assert [edit.path.rpartition("\\")[2] for edit in registry_edits(after)] == ["WSearch", "Environment"]
+
+
+def test_a_base_is_read_when_a_step_asks_for_what_no_windows_is_sure_to_have() -> None:
+    image = windows_base("servercore", files=PROGRAMS)
+    opened: list[int] = []
+
+    def open_view() -> View:
+        opened.append(1)
+        return view_of_image(image)
+
+    hives = stage_registry({"SYSTEM": system_hive()})
+    state = State(tree=Tree(LazyBase(open_view)), registry=hives, flavour="servercore")
+    run("echo hello & reg add HKLM\\SYSTEM\\X /f", state)
+    assert opened == []
+    assert run("if not exist C:\\License.txt exit 1", state).edits == ()
+    assert opened == [1]
+    run("mkdir C:\\x & copy C:\\License.txt C:\\x\\", state)
+    assert opened == [1]
+
+
+def test_the_accounts_own_path_is_behind_the_machines() -> None:
+    root = apply_edits(
+        TreeKey("ROOT", SYSTEM_SECURITY),
+        [SetValue("Environment", "Path", EXPAND_SZ, encode_text(r"%USERPROFILE%\bin"))],
+    )
+    state = stage({"Users/Default/NTUSER.DAT": write_hive(root)}, user_hive=False)
+    edit = run(r'setx /M PATH "%PATH%;C:\x"', state).edits[0]
+    assert isinstance(edit, SetVariable)
+    assert edit.value == rf"{PATH};C:\Users\ContainerAdministrator\bin;C:\x"
+    own = stage({"Users/Default/NTUSER.DAT": write_hive(root)}, user_hive=False, environment=(("PATH", r"C:\own"),))
+    command = r'C:\Windows\System32\setx.exe /M PATH "%PATH%;C:\x"'
+    shell = (r"C:\Windows\System32\cmd.exe", "/S", "/C")
+    assert run(command, own, shell=shell).edits == (SetVariable("PATH", r"C:\own;C:\x"),)

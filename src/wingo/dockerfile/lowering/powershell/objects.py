@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wingo.dockerfile.lowering.edits import has_hole, shown
 from wingo.dockerfile.lowering.outcome import CannotLower
 from wingo.dockerfile.lowering.powershell.binding import Bound, Cmdlet, cmdlet
 from wingo.dockerfile.lowering.powershell.commands import call_with
@@ -305,10 +306,8 @@ def invoke_expression(bound: Bound) -> list[Value]:
     from wingo.dockerfile.lowering.powershell.parser import ParseFault, parse_script
 
     value = bound.get("Command") if bound.has("Command") else list(bound.piped or [])
-    if is_unknown(value):
-        about = text_of(value)
-        from wingo.dockerfile.lowering.edits import shown
-
+    about = text_of(value)
+    if is_unknown(value) or has_hole(about):
         raise CannotLower(
             f"Invoke-Expression runs {shown(about)}, a script that is downloaded",
             "Copy what the script installs: download its zip and use Expand-Archive.",

@@ -2,6 +2,7 @@ r"""From a command line to the program that it starts: found by PATH as Windows 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from wingo.dockerfile.lowering.edits import CheckProgram, has_hole, shown
@@ -63,7 +64,14 @@ def _run(
 
     session.tick()
     name = program_name(words[0])
-    found = find_program(session, words[0], here_first=here_first)
+    own = name in PROGRAMS and not re.search(r"[\\/]", words[0]) and name not in ("go", "git", "arc")
+    if own and not session.tree.base.known:
+        # One of Windows' own: it is not worth reading the base's layers to see that it is there.
+        found = None if name == "powershell" and session.start.flavour == "nanoserver" else Item((), Kind.UNKNOWN)
+    else:
+        found = find_program(session, words[0], here_first=here_first)
+    if found is not None and found.unknown and not own and not session.planning and session.tree.base.load():
+        found = find_program(session, words[0], here_first=here_first)
     if found is None and not (session.start.toolchain and name in ("go", "git", "gofmt")):
         raise _missing(session, words[0], name)
     rest = _behind_name(line)
