@@ -21,7 +21,7 @@ from wingo.hive.read import open_hive
 from wingo.hive.write import write_hive
 from wingo.testing.hives import sample_delta, sample_hive
 
-COUNT = int(os.environ.get("WINGO_FUZZ") or 5_000)
+COUNT = int(os.environ.get("WINGO_FUZZ") or 3_000)
 """Read when the module is, before the tests' environment is cleaned."""
 
 INTERESTING = (
