@@ -13,7 +13,7 @@ from wingo.hive.read import open_hive
 from wingo.hive.regfile import parse_reg
 from wingo.hive.values import number_of
 from wingo.hive.write import write_hive
-from wingo.image.model import images_of
+from wingo.image.model import Index, images_of
 from wingo.stores.layout import Layout
 from wingo.testing.bases import windows_base
 from wingo.testing.hives import registry_trees, service_key
@@ -299,3 +299,20 @@ def test_a_result_that_is_changed_again_in_its_place_can_be_undone_twice(host, t
     result(host, "undo", "oci:x", "-o", "oci:x")
     result(host, "undo", "oci:x", "--undo", str(aside), "-o", "oci:x")
     assert image_at(tmp_path, "x").digest == image_at(tmp_path, "app").digest
+
+
+def test_attestations_come_back(host, tmp_path):
+    """They are about the former images, so the result has none; the undo file keeps them."""
+    statement = layer_of([file_entry("statement", b"{}")], media_type="application/vnd.in-toto+json")
+    index = index_of([application(), image_of([statement], {"os": "unknown", "architecture": "unknown"})])
+    document = json.loads(index.manifest_bytes)
+    document["manifests"][1]["annotations"] = {"vnd.docker.reference.digest": document["manifests"][0]["digest"]}
+    with_attestation = Index(json.dumps(document).encode(), index.media_type, index.children)
+    Layout(str(tmp_path / "attested")).write(with_attestation, ["latest"])
+    result(host, "apply", "oci:attested", "-o", "oci:x")
+    assert len(image_at(tmp_path, "x").children) == 1
+    result(host, "undo", "oci:x", "-o", "oci:back")
+    back = image_at(tmp_path, "back")
+    assert back.digest == with_attestation.digest
+    with back.children[1].layers[0].open() as stream:
+        assert len(stream.read()) == statement.descriptor.size

@@ -134,18 +134,18 @@ def one_windows_image(source: Place, platform: str, places: Places) -> Image:
     Raises:
         RequestError: there is none, or several and no platform; the hint lists them.
     """
-    from wingo.image.model import images_of
+    from wingo.pipeline.choosing import runnable_images
     from wingo.pipeline.transfer import completed, read_platform
 
     artifact = read_platform(source, platform, places)
     if source.reference is None:
         artifact = completed(artifact, places)
-    images = {image.digest: image for image in images_of(artifact) if image.config.os == "windows"}
+    images = [image for image in runnable_images(artifact) if image.config.os == "windows"]
     if len(images) == 1:
-        return next(iter(images.values()))
+        return images[0]
     if not images:
         raise RequestError(f"{source} has no Windows image, and so no registry")
-    listed = ", ".join(str(image.platform) for image in images.values())
+    listed = ", ".join(str(image.platform) for image in images)
     raise RequestError(f"{source} has {len(images)} Windows images", hint=f"Add --platform with one of {listed}.")
 
 

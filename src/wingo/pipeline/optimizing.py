@@ -7,6 +7,7 @@ documents, so that the former digest comes back exactly, and the edits both ways
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest, parse_digest, sha256_digest
 from wingo.oci.place import Place
 from wingo.oci.wire import decode
+from wingo.pipeline.choosing import runnable_images
 from wingo.pipeline.image_hives import ImageHives, hives_at_hand, read_image_hives
 from wingo.pipeline.registry_layers import ChangedImage, change_artifact, change_image, registry_position
 from wingo.pipeline.transfer import TransferReport, completed, read_platform, send
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 MAX_UNDO_BYTES = 64 << 20
 _UNDO_VERSION = 1
+_MAX_LEFT_OUT = 24 << 20
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -132,7 +135,8 @@ class Undo(msgspec.Struct, frozen=True, rename="camel"):
         former: its digest.
         media_type: of the former document.
         result: the digest of what it became.
-        documents: the former index, manifests and configs in Base64, by digest.
+        documents: the former index, manifests and configs in Base64, by digest; and the blobs of attestations about the
+            former images, which the result does not have.
         images: those that were looked at.
     """
 
@@ -275,7 +279,7 @@ def apply_to(
         former=artifact.digest,
         media_type=artifact.media_type,
         result=result.digest,
-        documents=dict(_documents(artifact)),
+        documents={**dict(_documents(artifact)), **_left_out(artifact, result)},
         images=tuple(_undo_image(item, steps[item.image.digest]) for item in changed),
     )
     back_up(undo)
@@ -322,6 +326,8 @@ def undo_at(place: Place, undo: Undo, targets: Sequence[Place], places: Places) 
 
     def open_layer(descriptor: Descriptor) -> Opener:
         opener = layers.get(descriptor.digest)
+        if opener is None and descriptor.digest in undo.documents:
+            return lambda: io.BytesIO(document(descriptor, MAX_UNDO_BYTES))
         if opener is None:
             raise ContentError(f"{place} does not have the layer {descriptor.digest}, which the former image had")
         return opener
@@ -391,10 +397,10 @@ def _has_file(view: View, path: str) -> bool:
 
 
 def _windows_images(artifact: Image | Index) -> tuple[Image, ...]:
-    images = {image.digest: image for image in images_of(artifact) if image.config.os == "windows"}
+    images = tuple(image for image in runnable_images(artifact) if image.config.os == "windows")
     if not images:
         raise RequestError("there is no Windows image, and so no registry")
-    return tuple(images.values())
+    return images
 
 
 def _readable(hives: ImageHives, places: Places) -> Registry:
@@ -427,6 +433,26 @@ def _documents(artifact: Image | Index) -> list[tuple[str, str]]:
     if isinstance(artifact, Image):
         return [*found, (str(artifact.manifest.config.digest), _base64(artifact.config_bytes))]
     return found + [item for child in artifact.children for item in _documents(child)]
+
+
+def _left_out(artifact: Image | Index, result: Image | Index) -> dict[str, str]:
+    """The layers that the result does not have: those of attestations about the former images."""
+    there = {layer.descriptor.digest for image in images_of(result) for layer in image.layers}
+    found: dict[str, str] = {}
+    left = _MAX_LEFT_OUT
+    for image in images_of(artifact):
+        for layer in image.layers:
+            if layer.descriptor.digest in there or layer.descriptor.digest in found:
+                continue
+            left -= layer.descriptor.size
+            if left < 0:
+                raise RequestError(
+                    f"the attestations of {artifact.digest} have more than {_MAX_LEFT_OUT} bytes, too many for an undo file",
+                    hint="Choose one image with --platform.",
+                )
+            with layer.open() as stream:
+                found[str(layer.descriptor.digest)] = _base64(stream.read())
+    return found
 
 
 def _base64(data: bytes) -> str:

@@ -19,9 +19,10 @@ from wingo.hive.merge import merge
 from wingo.hive.paths import HIVES
 from wingo.hive.read import open_hive
 from wingo.image.insert import insert_layer, replace_images
-from wingo.image.model import Image, Index, Layer, images_of
+from wingo.image.model import Image, Index, Layer
 from wingo.oci.place import Place
 from wingo.pipeline.assemble import REGISTRY_COMMENT, added_layer
+from wingo.pipeline.choosing import runnable_images
 from wingo.pipeline.image_hives import ImageHives, read_image_hives
 from wingo.pipeline.transfer import TransferReport, completed, read_platform, send
 from wingo.windows.layer import plan_layer
@@ -175,10 +176,10 @@ def change_artifact(
     Raises:
         RequestError: there is none.
     """
-    images = {image.digest: image for image in images_of(artifact) if image.platform.os == "windows"}
+    images = [image for image in runnable_images(artifact) if image.config.os == "windows"]
     if not images:
         raise RequestError("there is no Windows image to change")
-    changed = tuple(change(image) for image in images.values())
+    changed = tuple(change(image) for image in images)
     return replace_images(artifact, {item.image.digest: item.result for item in changed}), changed
 
 
