@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -15,8 +16,10 @@ from wingo.dockerfile.plan import LoweredStep
 from wingo.dockerfile.steps import CopyFiles, RunLowered
 from wingo.windows.paths import Components, fold, parse_path
 
-Brings = Callable[[CopyFiles], Sequence[tuple[str, Content | None]] | None]
-r"""What a COPY brings: paths as `C:\…` with their content, None for a directory; None: nobody knows yet."""
+Brings = Callable[[CopyFiles, Callable[[str], bool]], Sequence[tuple[str, Content | None]] | None]
+r"""What a COPY brings, and the stage's say whether a path is a directory: paths as `C:\…` with their content, None for a
+directory; None: nobody knows yet."""
+_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,5}\Z")
 
 
 def begin_stage(facts: BaseFacts, brings: Brings | None = None, *, has_base: bool = True) -> PlannedWindowsStage:
@@ -64,7 +67,7 @@ class PlannedWindowsStage:
         """Takes in what a COPY brings, as far as it is known."""
         tree = self.state.tree.copy()
         try:
-            brought = self._brings(action) if self._brings is not None else None
+            brought = self._brings(action, _directories(tree)) if self._brings is not None else None
             if brought is None:
                 _take_in_unknown(tree, action)
             else:
@@ -100,6 +103,14 @@ def _put(tree: Tree, path: Components, content: Content | None) -> None:
     tree.put(Item(path, Kind.FILE, content=content))
 
 
+def _directories(tree: Tree) -> Callable[[str], bool]:
+    def is_directory(path: str) -> bool:
+        found = tree.find(parse_path("/" + path))
+        return found is not None and found.kind is Kind.DIRECTORY
+
+    return is_directory
+
+
 def _take_in_unknown(tree: Tree, action: CopyFiles) -> None:
     path = parse_path(action.destination)
     names = [name for source in action.sources if (name := _file_name(source))]
@@ -110,13 +121,14 @@ def _take_in_unknown(tree: Tree, action: CopyFiles) -> None:
     if not is_directory:
         if path[:-1]:
             tree.make_directories(path[:-1])
-        tree.put(Item(path, Kind.FILE if "." in path[-1] else Kind.UNKNOWN))
+        tree.put(Item(path, Kind.FILE if _EXTENSION.search(path[-1]) else Kind.UNKNOWN))
         return
     tree.make_directories(path)
-    if whole or action.unpack:
+    if whole or action.unpack or not all(map(_EXTENSION.search, names)):
         tree.vague.add(fold(path))
     for name in (*names, *(document.name for document in action.documents)):
-        tree.put(Item((*path, name), Kind.FILE if "." in name else Kind.UNKNOWN))
+        if _EXTENSION.search(name):
+            tree.put(Item((*path, name), Kind.FILE))
 
 
 def _file_name(source: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from wingo.dockerfile.bases import assume_facts
@@ -52,11 +52,11 @@ def _plan(request: DockerfileRequest, number: int, facts: Facts, brings: Brings)
 def context_brings(context: Context) -> Brings:
     """What COPY brings from the build context, for the lowering of a plan."""
 
-    def brings(action: CopyFiles) -> Sequence[tuple[str, Content | None]] | None:
+    def brings(action: CopyFiles, is_directory: Callable[[str], bool]) -> Sequence[tuple[str, Content | None]] | None:
         if action.source.kind is not SourceKind.CONTEXT or action.source.name or action.unpack:
             return None
         try:
-            placed = place(action, context, lambda _path: False, _NOWHERE, from_context=True)
+            placed = place(action, context, is_directory, _NOWHERE, from_context=True)
         except WingoError:
             return None  # the build says what is wrong
         found = [item for item in placed if item.found.kind != LINK]
