@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wingo.cli.exit_codes import CHECKS_FAILED, OK
 from wingo.cli.flags import add_output, add_settings, settings_of
+from wingo.cli.plan import add_dockerfile, asked_of
 
 if TYPE_CHECKING:
     from wingo.host import Host
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Finds what would fail on a node, before anything is pushed: layers that cannot be imported, a program that does not start,
 an index from which hosts pick the wrong image. Images of any tool are looked at; nothing of them is run. Of an image in a
-registry, only the documents and the layers above its base are fetched.
+registry, only the documents and the layers above its base are fetched. With -f, a Dockerfile is looked at, and PLACE is its
+build context.
 """
 
 _EPILOG = """\
@@ -26,6 +28,7 @@ examples:
   wingo check oci:out docker-archive:app.tar --sarif > findings.sarif
   wingo check registry.example/team/app:v1 --ignore WGO183 --json
   wingo check registry.example/team/app:v1 --host 10.0.17763 --host 10.0.26100
+  wingo check -f Dockerfile . --build-arg VERSION=1
   wingo check --explain WGO105
 
 The exit code is 1 when there are errors. Severities and waivers stand in the [check] table of wingo.toml.
@@ -62,6 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--explain", metavar="RULE", help="print what a rule is about, with an example and how to mend it"
     )
+    add_dockerfile(parser)
     add_settings(parser, everywhere_only=True)
     add_output(parser)
     formats = next(item for item in parser._action_groups if item.title == "what is printed")  # noqa: SLF001
@@ -75,15 +79,26 @@ def run(args: argparse.Namespace, host: Host) -> int:
 
     if args.rules or args.explain:
         return _about_rules(args, host)
-    if not args.places:
+    if not args.places and not args.file:
         raise RequestError("nothing to check was named", hint="Name a reference, or a place such as oci:out.")
     if args.json and args.sarif:
         raise RequestError("--json and --sarif are two formats", hint="Choose one.")
     platform, args.platform = args.platform or "", None
     ignore = [word.strip() for item in args.ignore or () for word in item.split(",") if word.strip()]
     settings = settings_of(args, host)
-    report = _checked(
-        args.places, platform, ignore, settings, host, _hosts(args, host), args.sources or [], all_files=args.base_files
+    report = (
+        _of_dockerfile(args, platform, ignore, settings, host)
+        if args.file
+        else _checked(
+            args.places,
+            platform,
+            ignore,
+            settings,
+            host,
+            _hosts(args, host),
+            args.sources or [],
+            all_files=args.base_files,
+        )
     )
     if args.sarif:
         from wingo.check.sarif import to_sarif
@@ -99,6 +114,23 @@ def run(args: argparse.Namespace, host: Host) -> int:
     else:
         _show(report, host, waived=args.waived)
     return CHECKS_FAILED if report.errors else OK
+
+
+def _of_dockerfile(
+    args: argparse.Namespace, platform: str, ignore: list[str], settings: Settings, host: Host
+) -> CheckReport:
+    from wingo.errors import RequestError
+    from wingo.pipeline.checking import policy_of, report_of
+    from wingo.pipeline.dockerfile_checking import check_dockerfile
+    from wingo.pipeline.dockerfile_request import read_dockerfile_request
+    from wingo.pipeline.places import Places
+
+    if len(args.places) > 1:
+        raise RequestError(f"a Dockerfile has one build context, not {len(args.places)}", hint="Name one directory.")
+    asked = asked_of(args, args.places[0] if args.places else ".", tuple(platform.split(",")) if platform else ())
+    request = read_dockerfile_request(asked, host)
+    with Places(host, settings) as places:
+        return report_of([check_dockerfile(request, places, policy_of(settings, ignore), host.now())])
 
 
 def _hosts(args: argparse.Namespace, host: Host) -> tuple[HostProfile, ...]:
