@@ -227,7 +227,8 @@ def path_keeps_system32(subject: DockerfileSubject) -> Iterator[Problem]:
         `ENV PATH=$PATH;C:\app`
 
     Mend:
-        Write `ENV PATH=C:\app;C:\Windows\System32;C:\Windows`, or `RUN setx /M PATH "%PATH%;C:\app"`.
+        Write `ENV PATH=C:\\app;C:\\Windows\\System32;C:\\Windows` (one backslash each under a backtick as the escape
+        character), or `RUN setx /M PATH "%PATH%;C:\app"`.
     """
     for stage, instruction in subject.instructions():
         if not stage.settings.windows or not isinstance(instruction, Env):
@@ -237,7 +238,7 @@ def path_keeps_system32(subject: DockerfileSubject) -> Iterator[Problem]:
             if not keeps_system(value.split(";")):
                 yield Problem(
                     message="PATH hides the registry's, and lacks System32",
-                    hint=r"Write ENV PATH=C:\app;C:\Windows\System32;C:\Windows.",
+                    hint=r"Write ENV PATH=C:\\app;C:\\Windows\\System32;C:\\Windows.",
                     line=instruction.at.line,
                 )
 

@@ -20,7 +20,7 @@ TWINS = {
     "WGO613": (NANO + 'SHELL ["powershell"]\nCMD x\n', NANO + "CMD x\n"),
     "WGO614": ("FROM alpine:3\nCMD x\n", 'FROM alpine:3\nCMD ["x"]\n'),
     "WGO615": ("FROM alpine\n", "FROM alpine:3\n"),
-    "WGO616": (NANO + "ENV PATH=$PATH;C:\\x\n", NANO + "ENV PATH=C:\\x;C:\\Windows\\System32\n"),
+    "WGO616": (NANO + "ENV PATH=$PATH;C:\\x\n", NANO + "ENV PATH=C:\\\\x;C:\\\\Windows\\\\System32\n"),
     "WGO617": (NANO + "RUN msiexec /i x.msi\n", NANO + "RUN mkdir C:\\x\n"),
     "WGO618": ("FROM alpine:3\nARG DB_PASSWORD\n", "FROM alpine:3\nARG DB_PASSWORD_FILE\n"),
     "WGO619": ("ARG V=1\nFROM alpine:3\nLABEL v=$V\n", "ARG V=1\nFROM alpine:3\nARG V\nLABEL v=$V\n"),
