@@ -83,6 +83,11 @@ class FunctionTable(msgspec.Struct, frozen=True):
         found = {package: PackageCode(count, sizes[package]) for package, count in counts.items()}
         for name in self.inlined:
             found.setdefault(package_of(name), PackageCode(0, 0))
+        for package in [each for each in found if _is_embedded(each, found)]:
+            extra = found.pop(package)
+            owner = _owner(package, found)
+            code = found[owner]
+            found[owner] = PackageCode(code.functions + extra.functions, code.code_bytes + extra.code_bytes)
         # What is escaped stands once for each package here, not once for each function.
         return {unescaped(package) if "%" in package else package: found[package] for package in sorted(found)}
 
@@ -100,7 +105,9 @@ def package_of(name: str) -> str:
     if "[" in name:
         end = name.rfind("]")
         name = name[: name.index("[")] + name[end + 1 :] if end >= 0 else name
-    slash = name.rfind("/")
+    # A method of an embedded type may bear that type's package behind the receiver.
+    receiver = name.find("(")
+    slash = name.rfind("/", 0, receiver) if receiver >= 0 else name.rfind("/")
     dot = name.find(".", slash + 1)
     if dot < 0 or name.startswith(("go:", "type:", "go.", "type..", "__x86.")):
         return ""
@@ -296,6 +303,22 @@ class _Table:
         values: tuple[int, ...] = unpack_from(f"{self.order}{_MODULEDATA_TEXT + 1}{code}", words)
         names, text = values[1], values[_MODULEDATA_TEXT]
         return text if names == values[0] + self.words[3] and values[20] == text + first else None
+
+
+def _owner(package: str, known: Mapping[str, PackageCode]) -> str:
+    """Whose `a/b.T.c.com/d` is: of `a/b`, when the method `c.com/d.m` was promoted from a type that T has inside; "" for others."""
+    at = package.find(".")
+    while at >= 0:
+        if package[at + 1 :] in known:
+            owner = package[:at].rpartition(".")[0]
+            if owner in known:
+                return owner
+        at = package.find(".", at + 1)
+    return ""
+
+
+def _is_embedded(package: str, known: Mapping[str, PackageCode]) -> bool:
+    return package.count(".") > 1 and bool(_owner(package, known))
 
 
 def unescaped(package: str) -> str:

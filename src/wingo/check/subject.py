@@ -14,7 +14,7 @@ import msgspec
 from wingo.archive.unpack import Member
 from wingo.binary.buildinfo import BuildInfo, read_build_info
 from wingo.binary.facts import Binary
-from wingo.binary.functions import FunctionTable, package_of, read_functions
+from wingo.binary.functions import FunctionTable, read_functions
 from wingo.binary.lazy import LazyLibrary, lazy_libraries
 from wingo.binary.program import Program
 from wingo.check.capabilities import Found, capabilities
@@ -106,8 +106,8 @@ class Inspected(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def packages(self) -> frozenset[str]:
-        """Of a Go program's functions; dots in the last element of a path are escaped."""
-        return frozenset(map(package_of, self.names))
+        """Of a Go program's functions."""
+        return frozenset() if self.functions is None else frozenset(self.functions.packages())
 
     @cached_property
     def capabilities(self) -> tuple[Found, ...]:

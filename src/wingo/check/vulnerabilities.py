@@ -180,7 +180,7 @@ def reached(match: Match, names: frozenset[str], packages: frozenset[str], goos:
             continue
         path = _escaped(each.path)
         if not each.symbols:
-            found += [each.path] if path in packages else []
+            found += [each.path] if each.path in packages else []
         for symbol in each.symbols:
             found += [name for name in _spellings(path, symbol) if name in names][:1]
     if not match.imports:

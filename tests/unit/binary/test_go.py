@@ -156,6 +156,18 @@ def test_functions(since, place):
         assert packages["strings"] == PackageCode(0, 0)
 
 
+def test_promoted_methods_are_of_the_package_that_has_them():
+    functions = [
+        ("a.b/c.F", 16),
+        ("d.e/f.G", 16),
+        ("a.b/c.T.d.e/f.m", 16),
+        ("a.b/c.(*T).d.e/f.m", 16),
+        ("x.y.z/w.H", 16),
+    ]
+    packages = table(make_elf(sections={".gopclntab": go_functions(functions)})).packages()
+    assert packages == {"a.b/c": PackageCode(3, 48), "d.e/f": PackageCode(1, 16), "x.y.z/w": PackageCode(1, 16)}
+
+
 def test_no_functions():
     assert table(make_pe(rdata=b"\xf1\xff\xff\xff\0\0\1\x08" + b"\xff" * 200)) is None
     assert table(make_elf()) is None
@@ -175,7 +187,9 @@ def test_a_damaged_table(at):
         ("main.main", "main"),
         ("net/http.(*Server).Serve.func1", "net/http"),
         ("github.com/a/b%2ec.F[...]", "github.com/a/b%2ec"),
+        ("a.b/c.(*T).d.e/f.m", "a.b/c"),
         ("go:buildid", ""),
+        ("__x86.get_pc_thunk.ax", ""),
         ("type:.hash.main.T", ""),
         ("_cgo_panic", ""),
         ("crosscall2", ""),

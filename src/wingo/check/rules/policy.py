@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wingo.binary.functions import unescaped
 from wingo.check.capabilities import BY_NAME
 from wingo.check.demands import is_below
 from wingo.check.finding import Problem, Severity
@@ -85,7 +84,7 @@ def no_denied_package(image: ImageSubject) -> Iterator[Problem]:
         Find who imports it with `go mod why` and do without.
     """
     for program in go_programs(image) if image.demands.paths else ():
-        packages = _packages(program)
+        packages = program.inspected.packages
         modules = {each.path: each.version for each in program.info.deps}
         if program.info.main is not None:
             modules[program.info.main.path] = program.info.main.version
@@ -200,10 +199,6 @@ def _vulnerable(program: GoProgram, match: Match, what: str, mend: str) -> Itera
         path=program.path,
         severity=severity,
     )
-
-
-def _packages(program: GoProgram) -> frozenset[str]:
-    return frozenset(map(unescaped, program.inspected.packages))
 
 
 def _graph(image: ImageSubject, program: GoProgram) -> ImportGraph | None:
