@@ -11,7 +11,9 @@ import re
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import accumulate, count, repeat
+from operator import add
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
 ARCHITECTURES = ("amd64", "386", "arm64")
 """As GOARCH: where code is understood; elsewhere nothing is found."""
 MAX_CODE = 1 << 30
-_CALL = re.compile(rb"\xe8(?=(....))", re.DOTALL)
-_LEA = re.compile(rb"\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](....)", re.DOTALL)
+_LEA = rb"\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d].."
+"""With an address of 32 bits, into each of the registers; the upper half of the address follows."""
 _INT32 = Struct("<i")
+_STRETCH, _GAP = 1 << 20, 1 << 18
 _NEAR_BEFORE, _NEAR_BEHIND = 16, 32
 """Bytes around an instruction in which the text's length is looked for."""
 _ADRP_MASK, _ADRP = 0x9F00_0000, 0x9000_0000
@@ -64,7 +67,8 @@ class Code:
         }
         found: dict[str, set[str]] = {}
         if targets:
-            for position, target in self._arm_calls() if self._arch == "arm64" else self._x86_calls():
+            calls = self._arm_calls() if self._arch == "arm64" else self._x86_calls()
+            for position, target in calls:
                 name = targets.get(target)
                 if name is not None:
                     found.setdefault(name, set()).add(self.function_at(position))
@@ -80,17 +84,17 @@ class Code:
         Yields:
             (address, length, name of the function).
         """
-        for position, address in self._arm_addresses() if self._arch == "arm64" else self._x86_addresses():
+        addresses = self._arm_addresses() if self._arch == "arm64" else self._x86_addresses(list(places))
+        for position, address in addresses:
             if address in places:
                 for length in places[address]:
                     if self._is_near(position, length):
                         yield address, length, self.function_at(position)
 
     def _x86_calls(self) -> Iterator[tuple[int, int]]:
-        unpack = _INT32.unpack
-        for match in _CALL.finditer(self._bytes):
-            at = match.start()
-            yield at, at + 5 + unpack(match[1])[0]
+        positions, operands = _calls(self._bytes)
+        # Where the instruction ends is what the number counts from.
+        return zip(positions, map(add, positions, map(add, operands, repeat(5))), strict=True)
 
     def _arm_calls(self) -> Iterator[tuple[int, int]]:
         for number, word in enumerate(self._words()):
@@ -98,14 +102,20 @@ class Code:
                 step = word & 0x3FF_FFFF
                 yield 4 * number, 4 * (number + step - (step >> 25 << 26))
 
-    def _x86_addresses(self) -> Iterator[tuple[int, int]]:
-        unpack = _INT32.unpack
-        # On 386 the number is the address itself, on amd64 it counts from the end of the instruction.
-        base = self._base + 6 if self._arch == "amd64" else None
-        for match in _LEA.finditer(self._bytes):
-            at = match.start()
-            (number,) = unpack(match[1])
-            yield at, number & 0xFFFF_FFFF if base is None else base + at + number
+    def _x86_addresses(self, wanted: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """LEA instructions whose address is near a wanted one; the search itself leaves out the others."""
+        wide = self._arch != "386"
+        groups = _grouped(wanted)
+        for start in range(0, len(self._bytes), _STRETCH):
+            end = min(start + _STRETCH, len(self._bytes))
+            # On 386 the number is the address itself, on amd64 it counts from the end of the instruction.
+            near, far = (self._base + start + 6, self._base + end + 6) if wide else (0, 0)
+            tops = {top & 0xFFFF for low, high in groups for top in range(low - far >> 16, (high - near >> 16) + 1)}
+            for match in _lea_with(frozenset(tops)).finditer(self._bytes, start, min(end + 6, len(self._bytes))):
+                at = match.start()
+                if at < end:
+                    (number,) = _INT32.unpack_from(self._bytes, at + 2)
+                    yield at, self._base + at + 6 + number if wide else number & 0xFFFF_FFFF
 
     def _arm_addresses(self) -> Iterator[tuple[int, int]]:
         words = self._words()
@@ -144,6 +154,52 @@ class Code:
             if word & 0xFF80_03E0 == 0xB200_03E0 and _logical(word) == length:
                 return True
         return False
+
+
+def _grouped(addresses: Sequence[int]) -> list[tuple[int, int]]:
+    """(least, greatest) of addresses that are not far from each other."""
+    groups: list[tuple[int, int]] = []
+    for address in sorted(addresses):
+        if groups and address - groups[-1][1] < _GAP:
+            groups[-1] = groups[-1][0], address
+        else:
+            groups.append((address, address))
+    return groups
+
+
+def _lea_with(tops: frozenset[int]) -> re.Pattern[bytes]:
+    """LEA with a number of 32 bits whose upper half is one of these."""
+    by_top: dict[int, set[int]] = {}
+    for top in tops:
+        by_top.setdefault(top >> 8, set()).add(top & 0xFF)
+    choices = (_one_of(lower) + _one_of([upper]) for upper, lower in sorted(by_top.items()))
+    return re.compile(_LEA + b"(?:" + b"|".join(choices) + b")", re.DOTALL)
+
+
+def _one_of(numbers: Collection[int]) -> bytes:
+    return b"[" + b"".join(b"\\x%02x" % number for number in sorted(numbers)) + b"]"
+
+
+def _calls(code: bytes) -> tuple[list[int], array[int]]:
+    """Where the byte of a near call is, and the signed number of 32 bits behind it.
+
+    Splitting and joining do in C, for half a million places, what a loop over them would do here.
+    """
+    pieces = code.split(b"\xe8")
+    sizes = list(map(len, pieces))
+    positions = list(map(add, accumulate(sizes[:-1]), count()))
+    heads = [piece[:4] for piece in pieces[1:]]
+    for number in [number for number, size in enumerate(sizes[1:]) if size < 4]:
+        # There is another such byte in its number.
+        at = positions[number] + 1
+        heads[number] = code[at : at + 4]
+    while heads and len(heads[-1]) < 4:
+        del heads[-1], positions[-1]
+    numbers = array("i")
+    numbers.frombytes(b"".join(heads))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return positions, numbers
 
 
 def _is_moved(code: bytes, at: int) -> bool:

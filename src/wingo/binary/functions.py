@@ -11,8 +11,9 @@ import re
 import sys
 from array import array
 from collections.abc import Iterator, Mapping
-from itertools import accumulate, pairwise
-from operator import le
+from functools import reduce
+from itertools import accumulate, count, pairwise
+from operator import add, le, or_
 from struct import unpack_from
 from typing import TYPE_CHECKING, Literal
 
@@ -32,6 +33,7 @@ MAX_NAMES_BYTES = 512 << 20
 _NAMES_PER_FUNCTION = 16
 _ESCAPED = re.compile("%([0-9a-f]{2})")
 _SECTIONS = (".gopclntab", ".data.rel.ro.gopclntab", "__TEXT,__gopclntab", "__DATA_CONST,__gopclntab")
+_PE_CODE = 0x20
 _MODULEDATA_TEXT = 22
 """The word of `runtime.moduledata` with the address of the code, in Go 1.18 and later; the first is the table's address."""
 
@@ -144,10 +146,14 @@ def _candidates(program: Program) -> Iterator[tuple[int, int]]:
     """(offset, end of its range) of places that begin like a table, in what is loaded."""
     order: Literal["big", "little"] = "big" if program.memory.big_endian else "little"
     width = program.facts.bits // 8
+    # The table is no code: until Go 1.15 it stood among it in a PE, though.
+    sections = sorted(program.facts.sections, key=lambda each: bool(each.flags & _PE_CODE)) if program.facts.pe else ()
+    places = [(each.offset, each.offset + each.file_size) for each in sections if each.file_size]
+    places = places or [(each.offset, each.offset + each.size) for each in program.memory.ranges]
     for magic in MAGICS:
         start = magic.to_bytes(4, order) + b"\0\0"
-        for part in program.memory.ranges:
-            at, end = part.offset, part.offset + part.size
+        for start_at, end in places:
+            at = start_at
             while (at := program.data.find(start, at, end)) >= 0:
                 header = bytes(program.data.upto(at, 8))
                 if len(header) == 8 and header[6] in (1, 2, 4) and header[7] == width:
@@ -225,7 +231,7 @@ class _Table:
         """Where each function's name is: the word behind the address in its record."""
         skip = entry_size or 4
         last = max(records)
-        if last & 3 or skip & 3 or any(record & 3 for record in records):
+        if (reduce(or_, records) | skip) & 3:
             raise self.bad("a function's record is not where a word may be", functions_at)
         words = self._numbers(functions_at, (last + skip) // 4 + 1, 4, "the functions' records")
         shift = skip // 4
@@ -237,18 +243,18 @@ class _Table:
         blob = bytes(self.data.take(self.offset + start, end - start, "the functions' names"))
         if blob.count(0) > _NAMES_PER_FUNCTION * len(offsets) + 65_536:
             raise self.bad("more names than the functions can have", start)
-        texts = blob.decode("latin-1").split("\0") if not blob.isascii() else blob.decode("ascii").split("\0")
-        by_offset = dict(zip(accumulate((len(text) + 1 for text in texts), initial=0), texts, strict=False))
+        texts = blob.split(b"\0")
+        # Where each begins: the bytes of those before it, and as many zeros.
+        places = map(add, accumulate(map(len, texts), initial=0), count())
+        by_offset = dict(zip(places, texts, strict=False))
         try:
             names = [by_offset[offset] for offset in offsets]
         except KeyError as error:
             raise self.bad(f"no name begins {error.args[0]} bytes behind the first", start) from None
         inlined = set(texts)
         inlined.difference_update(names)
-        inlined.discard("")
-        if not blob.isascii():
-            return tuple(map(_utf8, names)), frozenset(map(_utf8, inlined))
-        return tuple(names), frozenset(inlined)
+        inlined.discard(b"")
+        return tuple(_decoded(names)), frozenset(_decoded(list(inlined)))
 
     def _single_names(self, offsets: list[int]) -> tuple[str, ...]:
         """Go 1.2's layout has names and records side by side."""
@@ -326,5 +332,6 @@ def unescaped(package: str) -> str:
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), package)
 
 
-def _utf8(text: str) -> str:
-    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "surrogateescape")
+def _decoded(texts: list[bytes]) -> list[str]:
+    """Names as texts, decoded together, which is ten times as fast; bytes that are no UTF-8 are surrogates."""
+    return b"\0".join(texts).decode("utf-8", "surrogateescape").split("\0") if texts else []

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 MAX_MENTIONS = 20_000
 MAX_LIBRARIES = 4_096
 _LONGEST = 64
-_NEEDLES = (b".dll", b".DLL", b".Dll", b".drv")
+_NEEDLES = (b".dll", b".DLL")
 _WIDE_NEEDLES = tuple(b"".join(bytes([byte, 0]) for byte in needle) + b"\0\0" for needle in _NEEDLES)
 _NAME_END = re.compile(rb"[0-9A-Za-z_.+\-]{1,60}\Z")
 _WIDE_END = re.compile(rb"(?:[0-9A-Za-z_.+\-]\0){1,60}\Z")
 _STARTS = re.compile(r"(?:syscall|internal/syscall/.*|golang\.org/x/sys/.*)\.(?:init|map\.init)[.0-9]*\Z")
 _DATA = "(data)"
-_CODE, _DISCARDABLE = 0x2000_0000, 0x0200_0000
+_CODE, _DISCARDABLE, _WRITABLE = 0x2000_0000, 0x0200_0000, 0x8000_0000
 RUNTIME = {"ntdll.dll": "runtime.loadOptionalSyscalls", "bcryptprimitives.dll": "runtime.loadOptionalSyscalls"}
 """What Go's runtime loads by itself when it starts, and ends the program without (`runtime/os_windows.go`)."""
 RUNTIME_OPTIONAL = {"powrprof.dll", "winmm.dll"}
@@ -96,12 +96,20 @@ def lazy_libraries(program: Program, table: FunctionTable | None) -> tuple[LazyL
     return tuple(found[name] for name in sorted(found))
 
 
-def _data_parts(program: Program) -> Iterator[tuple[int, bytes]]:
-    """(address, bytes) of what is loaded, stays, and is not code."""
+class _Part(msgspec.Struct, frozen=True):
+    """A section that is loaded, stays, and is not code."""
+
+    address: int
+    content: bytes
+    writable: bool
+
+
+def _data_parts(program: Program) -> Iterator[_Part]:
     for section in program.facts.sections:
         size = min(section.size, section.file_size)
         if size and not section.flags & (_CODE | _DISCARDABLE):
-            yield section.address, bytes(program.data.upto(section.offset, size))
+            content = bytes(program.data.upto(section.offset, size))
+            yield _Part(section.address, content, bool(section.flags & _WRITABLE))
 
 
 def _mentions(program: Program, content: bytes, needles: tuple[bytes, ...]) -> Iterator[int]:
@@ -120,13 +128,15 @@ def _go_texts(program: Program, table: FunctionTable) -> dict[str, set[str]]:
     """Library names that are Go texts, and the functions whose code has them; `_DATA` for data."""
     places: dict[int, dict[int, str]] = {}
     parts = list(_data_parts(program))
-    for address, content in parts:
+    for part in parts:
+        # Go's texts are where nothing is written.
+        content = part.content if not part.writable else b""
         for at in _mentions(program, content, _NEEDLES):
             before = _NAME_END.search(content[max(at - _LONGEST, 0) : at])
             # Texts stand side by side without an end: a name may begin at any of these characters.
             for length in range(1, len(before[0]) + 1 if before else 0):
                 name = content[at - length : at + 4].decode("ascii").lower()
-                places.setdefault(address + at - length, {})[length + 4] = name
+                places.setdefault(part.address + at - length, {})[length + 4] = name
     found: dict[str, set[str]] = {}
     if not places:
         return found
@@ -144,12 +154,12 @@ def _go_texts(program: Program, table: FunctionTable) -> dict[str, set[str]]:
     return found
 
 
-def _in_data(parts: list[tuple[int, bytes]], places: dict[int, dict[int, str]], width: int) -> dict[str, int]:
-    """How often data has a name's address with its length behind it."""
+def _in_data(parts: list[_Part], places: dict[int, dict[int, str]], width: int) -> dict[str, int]:
+    """How often variables have a name's address with its length behind it."""
     counts: dict[str, int] = {}
     for top in {address >> 16 for address in places}:
         needle = top.to_bytes(width, "little")[: width - 2]
-        for _, content in parts:
+        for content in (part.content for part in parts if part.writable):
             at = 1
             while (at := content.find(needle, at + 1)) >= 0:
                 start = at - 2
@@ -170,7 +180,7 @@ def _written(program: Program, *, plain: bool) -> set[str]:
             program.facts.pe.exports.lower()
         }
     found: set[str] = set()
-    for _, content in _data_parts(program):
+    for content in (part.content for part in _data_parts(program)):
         for at in _mentions(program, content, _WIDE_NEEDLES):
             before = _WIDE_END.search(content[max(at - 2 * _LONGEST, 0) : at])
             if before is not None:

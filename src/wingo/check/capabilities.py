@@ -14,6 +14,7 @@ The table is ours. What each function does is in Go's documentation of its packa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -261,6 +262,7 @@ TABLE: tuple[Capability, ...] = (
 )
 BY_NAME: Mapping[str, Capability] = {each.name: each for each in TABLE}
 """The table by name."""
+_PREFIXES = tuple({name[:-1] for each in TABLE for name in each.entries if name.endswith("*")})
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -309,7 +311,8 @@ def capabilities(program: Program, table: FunctionTable, info: BuildInfo | None)
     """
     packages = Packages(info)
     present = set(table.names) | table.inlined
-    targets = {each.name: _targets(each, present) for each in TABLE}
+    candidates = [name for name in present if name.startswith(_PREFIXES)]
+    targets = {each.name: _targets(each, present, candidates) for each in TABLE}
     callers = Code(program, table).callers(frozenset().union(*targets.values()))
     found = []
     for each in TABLE:
@@ -329,10 +332,24 @@ def capabilities(program: Program, table: FunctionTable, info: BuildInfo | None)
     return tuple(found)
 
 
-def _targets(capability: Capability, present: Iterable[str]) -> set[str]:
+def can(name: str, functions: AbstractSet[str]) -> bool:
+    """Whether a program can do something, by the proofs alone: at once, without looking at its code.
+
+    Args:
+        name: of a capability that has proofs.
+        functions: the names of the program's functions, inlined ones too.
+    """
+    return not functions.isdisjoint(BY_NAME[name].proofs)
+
+
+def _targets(capability: Capability, present: AbstractSet[str], candidates: Iterable[str]) -> set[str]:
+    """The table's functions that are in a program; `candidates`: those of its names that may be meant by a `*`."""
     exact = {*capability.proofs, *(each for each in capability.entries if not each.endswith("*"))}
     prefixes = tuple(each[:-1] for each in capability.entries if each.endswith("*"))
-    return {name for name in present if name in exact or (prefixes and name.startswith(prefixes))}
+    found = exact & present
+    if prefixes:
+        found |= {name for name in candidates if name.startswith(prefixes)}
+    return found
 
 
 def _is_own(packages: Packages, package: str) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 
 from wingo.binary.buildinfo import BuildInfo
 from wingo.binary.functions import FunctionTable
+from wingo.check.capabilities import can
 from wingo.check.finding import Problem, Severity
 from wingo.check.rule import Group, Needs, image_rule
 from wingo.check.subject import BinarySubject, ImageSubject, Inspected
@@ -181,6 +182,8 @@ def cgo_for_a_reason(image: ImageSubject) -> Iterator[Problem]:
         Build with CGO_ENABLED=0.
     """
     for program in go_programs(image):
+        if program.info.setting("CGO_ENABLED") == "0" or "runtime/cgo" not in program.inspected.packages:
+            continue
         cgo = next((each for each in program.inspected.capabilities if each.name == "cgo"), None)
         if cgo is not None and not cgo.packages:
             yield Problem(
@@ -265,12 +268,11 @@ def certificates_at_hand(image: ImageSubject) -> Iterator[Problem]:
     if image.view is None or any(image.view.find(path) is not None for path in _CERTIFICATES):
         return
     for program in go_programs(image):
-        table = program.functions
-        if table is None or not program.has("crypto/x509.loadSystemRoots", "crypto/x509.systemRootsPool"):
+        if not program.has("crypto/x509.loadSystemRoots", "crypto/x509.systemRootsPool"):
             continue
-        if any(name.startswith("golang.org/x/crypto/x509roots/fallback.") for name in table.all_names()):
+        if "golang.org/x/crypto/x509roots/fallback" in program.inspected.packages:
             continue
-        if any(each.name == "net" for each in program.inspected.capabilities):
+        if can("net", program.inspected.names):
             yield Problem(
                 message=f"{program.path} checks certificates, and the image has no authorities to trust",
                 hint="Use a base with /etc/ssl/certs/ca-certificates.crt, or add the file.",

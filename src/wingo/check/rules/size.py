@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from wingo.archive.unpack import MemberKind
 from wingo.binary.lazy import Evidence
+from wingo.check.capabilities import can
 from wingo.check.finding import Problem, Severity
 from wingo.check.rule import Group, Needs, image_rule
 from wingo.check.rules.go import go_program
@@ -98,12 +99,7 @@ def base_not_too_heavy(image: ImageSubject) -> Iterator[Problem]:
         return
     program = go_program(image.start.binary)
     others = [each for path, each in image.binaries.items() if path != image.start.binary.node.path]
-    if (
-        program is None
-        or others
-        or image.scripts
-        or any(each.name == "exec" for each in program.inspected.capabilities)
-    ):
+    if program is None or others or image.scripts or can("exec", program.inspected.names):
         return
     facts = program.inspected.facts
     names = {each.library.lower() for each in facts.imports}
