@@ -34,8 +34,9 @@ _NAMES_PER_FUNCTION = 16
 _ESCAPED = re.compile("%([0-9a-f]{2})")
 _SECTIONS = (".gopclntab", ".data.rel.ro.gopclntab", "__TEXT,__gopclntab", "__DATA_CONST,__gopclntab")
 _PE_CODE = 0x20
-_MODULEDATA_TEXT = 22
-"""The word of `runtime.moduledata` with the address of the code, in Go 1.18 and later; the first is the table's address."""
+_MODULEDATA_TEXT, _MODULEDATA_DATA = 22, 26
+"""The words of `runtime.moduledata` with the address of the code, and of the first and last variable with pointers, in Go
+1.18 and later; the first word is the table's address."""
 
 
 class PackageCode(msgspec.Struct, frozen=True):
@@ -60,6 +61,7 @@ class FunctionTable(msgspec.Struct, frozen=True):
         names: of the functions.
         starts: where each begins, in bytes behind `text`; one more for where the last ends.
         inlined: names of functions that are only there inside others.
+        variables: from which address to which Go's variables with pointers in them are; (0, 0) when the file does not say.
     """
 
     since: int
@@ -68,6 +70,7 @@ class FunctionTable(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     starts: tuple[int, ...]
     inlined: frozenset[str]
+    variables: tuple[int, int] = (0, 0)
 
     @property
     def code_bytes(self) -> int:
@@ -208,13 +211,15 @@ class _Table:
             else (self._single_names(offsets), frozenset())
         )
         first = starts[0] if self.since < 18 else 0
+        text, variables = self._module(starts[0]) if self.since >= 18 else (first, (0, 0))
         return FunctionTable(
             since=self.since,
             offset=self.offset,
-            text=first if self.since < 18 else self._text(starts[0]),
+            text=text,
             names=names,
             starts=tuple(start - first for start in starts) if first else tuple(starts),
             inlined=inlined,
+            variables=variables,
         )
 
     def _numbers(self, at: int, count: int, width: int, what: str) -> array[int]:
@@ -268,47 +273,47 @@ class _Table:
                     raise self.bad("the names are longer than any program's", 0)
         return tuple(found[offset] for offset in offsets)
 
-    def _text(self, first: int) -> int | None:
-        """The address that functions count from.
+    def _module(self, first: int) -> tuple[int | None, tuple[int, int]]:
+        """The address that functions count from, and where the variables with pointers are.
 
-        It is in the header until Go 1.25, and in the module data, which begins with the table's address, in all; a
-        position-independent ELF has neither in the file, and there it is where the code's section begins.
+        Both are in the module data, which begins with this table's address; the first is in the header as well until Go
+        1.25. A position-independent ELF has neither in the file: there it is where the code's section begins.
         """
         memory = self.program.memory
-        stored = self.words[2]
-        if stored and memory.place(stored)[0] >= 0:
-            return stored
         address = next(
             (
                 each.address + self.offset - each.offset
                 for each in memory.ranges
                 if 0 <= self.offset - each.offset < each.size
             ),
-            None,
+            -1,
         )
-        if address is not None:
-            order: Literal["big", "little"] = "big" if self.order == ">" else "little"
-            needle = address.to_bytes(self.width, order) if address < 1 << (8 * self.width) else b""
-            for part in memory.ranges if needle else ():
-                at, end = part.offset, part.offset + part.size
-                while (at := self.data.find(needle, at, end, 1)) >= 0:
-                    found = self._module_text(at, first)
-                    if found is not None:
-                        return found
-                    at += self.width
+        order: Literal["big", "little"] = "big" if self.order == ">" else "little"
+        needle = address.to_bytes(self.width, order) if 0 < address < 1 << (8 * self.width) else b""
+        # Variables come last.
+        for part in reversed(memory.ranges) if needle else ():
+            at, end = part.offset, part.offset + part.size
+            while (at := self.data.find(needle, at, end)) >= 0:
+                values = self._module_values(at, first)
+                if values:
+                    return values[_MODULEDATA_TEXT], (values[_MODULEDATA_DATA], values[_MODULEDATA_DATA + 1])
+                at += self.width
+        stored = self.words[2]
+        if stored and memory.place(stored)[0] >= 0:
+            return stored, (0, 0)
         section = self.program.facts.section(".text") or self.program.facts.section("__TEXT,__text")
-        return section.address if section else None
+        return (section.address if section else None), (0, 0)
 
-    def _module_text(self, at: int, first: int) -> int | None:
-        """The code's address, if the module data begins here."""
-        size = (_MODULEDATA_TEXT + 1) * self.width
-        words = self.data.upto(at, size)
-        if len(words) < size:
-            return None
+    def _module_values(self, at: int, first: int) -> tuple[int, ...]:
+        """The words of the module data, if it begins here."""
+        count = _MODULEDATA_DATA + 2
+        words = self.data.upto(at, count * self.width)
+        if len(words) < count * self.width:
+            return ()
         code = "I" if self.width == 4 else "Q"
-        values: tuple[int, ...] = unpack_from(f"{self.order}{_MODULEDATA_TEXT + 1}{code}", words)
-        names, text = values[1], values[_MODULEDATA_TEXT]
-        return text if names == values[0] + self.words[3] and values[20] == text + first else None
+        values: tuple[int, ...] = unpack_from(f"{self.order}{count}{code}", words)
+        whole = values[1] == values[0] + self.words[3] and values[20] == values[_MODULEDATA_TEXT] + first
+        return values if whole else ()
 
 
 def _owner(package: str, known: Mapping[str, PackageCode]) -> str:

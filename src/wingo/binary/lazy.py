@@ -140,7 +140,8 @@ def _go_texts(program: Program, table: FunctionTable) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     if not places:
         return found
-    for name, count in _in_data(parts, places, program.facts.bits // 8).items():
+    variables = _variables(program, table) or [part.content for part in parts if part.writable]
+    for name, count in _in_data(variables, places, program.facts.bits // 8).items():
         # Variables for libraries are set up as data by new compilers: one for each package of x/sys that knows the library.
         packages = {
             function.rpartition(".")[0]
@@ -154,12 +155,21 @@ def _go_texts(program: Program, table: FunctionTable) -> dict[str, set[str]]:
     return found
 
 
-def _in_data(parts: list[_Part], places: dict[int, dict[int, str]], width: int) -> dict[str, int]:
+def _variables(program: Program, table: FunctionTable) -> list[bytes]:
+    """Go's variables with pointers in them; [] when the table does not say where they are."""
+    start, end = table.variables
+    offset, there = program.memory.place(start)
+    if offset < 0 or not start < end <= start + there or start % 8:
+        return []
+    return [bytes(program.data.upto(offset, end - start))]
+
+
+def _in_data(parts: list[bytes], places: dict[int, dict[int, str]], width: int) -> dict[str, int]:
     """How often variables have a name's address with its length behind it."""
     counts: dict[str, int] = {}
     for top in {address >> 16 for address in places}:
         needle = top.to_bytes(width, "little")[: width - 2]
-        for content in (part.content for part in parts if part.writable):
+        for content in parts:
             at = 1
             while (at := content.find(needle, at + 1)) >= 0:
                 start = at - 2
@@ -180,7 +190,8 @@ def _written(program: Program, *, plain: bool) -> set[str]:
             program.facts.pe.exports.lower()
         }
     found: set[str] = set()
-    for content in (part.content for part in _data_parts(program)):
+    for part in _data_parts(program):
+        content = part.content if plain or part.writable else b""
         for at in _mentions(program, content, _WIDE_NEEDLES):
             before = _WIDE_END.search(content[max(at - 2 * _LONGEST, 0) : at])
             if before is not None:

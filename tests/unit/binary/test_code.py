@@ -134,7 +134,7 @@ def test_a_name_that_data_refers_to():
 
 def test_the_runtime_itself():
     wide = b"".join(f"{name}\0".encode("utf-16-le") for name in ("ntdll.dll", "powrprof.dll", "foo.dll"))
-    found = names(go_pe(b"\xc3", b"\0\0" + wide))
+    found = names(go_pe(b"\xc3", data=b"\0\0" + wide))
     assert {name: each.evidence for name, each in found.items()} == {
         "ntdll.dll": Evidence.CALLED,
         "foo.dll": Evidence.WRITTEN,
