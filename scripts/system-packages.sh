@@ -22,6 +22,8 @@ hivexsh:libhivex-bin python3-hivex:reads our registry hives, as an independent r
 zsh:zsh:runs the completion script for it
 fish:fish:runs the completion script for it
 chromium:chromium:opens the pages of inspect and diff, to check that everyone can use them
+7z:p7zip-full:makes an archive that wingo build unpacks with it
+innoextract:innoextract:must refuse what is no installer, when wingo build unpacks with it
 osslsigncode:osslsigncode:signs a program, whose build information must stay the same
 '
 missing='' packages=''

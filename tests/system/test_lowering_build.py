@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pyregf
 import pytest
 
+from tests.needs import need_tool
 from tests.system.test_dockerfile import Site, faults, system_hive
 from wingo.hive.keys import TreeKey
 from wingo.hive.write import write_hive
@@ -196,3 +198,27 @@ def test_nanoserver_has_no_powershell(site: Site) -> None:
     )
     assert site.run("build", "-f", "app/Dockerfile", "app", "-o", f"oci:{site.folder / 'no'}:t") != 0
     assert "nanoserver has no powershell" in site.said
+
+
+def test_archives_of_7_zip_and_inno_setup_are_unpacked_by_this_machines_programs(site: Site, tmp_path: Path) -> None:
+    program = need_tool("7z")
+    need_tool("innoextract")
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "in" / "sub" / "x.txt").write_text("seven")
+    (tmp_path / "in" / "link").symlink_to("/etc/passwd")
+    subprocess.run(
+        [program, "a", "-snl", site.context / "a.7z", "sub", "link"],
+        cwd=tmp_path / "in",
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    site.write("7z.exe", "MZ")
+    site.write("innoextract.exe", "MZ")
+    head = "FROM mcr.microsoft.com/windows/servercore:ltsc2022\nWORKDIR C:\\\\t\nCOPY 7z.exe innoextract.exe a.7z ./\n"
+    layout = site.build(head + 'RUN 7z x a.7z -oC:\\out -y\nCMD ["C:\\\\t\\\\7z.exe"]\n')
+    number = find_layer(layout, "Files/out/sub/x.txt")
+    assert layout.read(number, "Files/out/sub/x.txt") == b"seven"
+    assert "Files/out/link" not in layout.names(number)
+    site.write("Dockerfile", head + "RUN innoextract -d C:\\out a.7z\n")
+    assert site.run("build", "-f", "app/Dockerfile", "app", "-o", f"oci:{tmp_path / 'no'}:t") != 0
+    assert "innoextract cannot unpack" in site.said

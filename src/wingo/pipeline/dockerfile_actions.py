@@ -252,9 +252,13 @@ class Actions:
         return Answer(tuple(files), kept.status, kept.output)
 
     def _unpack(self, content: Content, operation: ExtractArchive, at: At) -> Sequence[Found]:
+        keep = keep_in_cache(self.places)
+        if operation.format in ("inno", "7z"):
+            from wingo.pipeline.dockerfile_extractors import extract_by_program
+
+            return extract_by_program(content, operation.format, self.host, at, keep)
         with content.open() as stream:
             head = stream.read(4)
-        keep = keep_in_cache(self.places)
         if operation.format == "zip" or (operation.format == "any" and head[:2] == b"PK"):
             return read_zip(content, at, keep)
         return read_archive(content, at, keep)

@@ -177,7 +177,8 @@ class ExtractArchive(_Edit, frozen=True, tag="extract"):
     Attributes:
         archive: its path.
         target: the directory.
-        format: "zip" or "tar" (compressed or not), as the program reads it; "any" for bsdtar, which looks.
+        format: as the program reads it: "zip"; "any" for bsdtar, which looks (zip, tar, compressed or not); "inno" and
+            "7z" for installers and archives that only innoextract and 7-Zip read.
         members: patterns of the members wanted; none: all.
         strip: how many leading components of each name are left out.
     """

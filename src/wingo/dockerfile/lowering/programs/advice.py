@@ -40,8 +40,6 @@ _KNOWN = {
     "node": ("node is not lowered in a Windows stage", _SANDBOX),
     "python": ("python is not lowered in a Windows stage", _SANDBOX),
     "pip": ("pip is not lowered in a Windows stage", _SANDBOX),
-    "7z": ("7z is not lowered", "Use a zip or tar archive with tar or Expand-Archive."),
-    "innoextract": ("innoextract is not lowered", "Use the program's zip archive."),
     "hostname": ("the name of the host depends on the machine that builds", "Give it by ARG."),
     "systeminfo": ("it asks the machine that builds", "Leave it out."),
     "ipconfig": ("it asks the machine that builds", "Leave it out."),

@@ -350,4 +350,57 @@ def arc(session: Session, call: Call) -> int:
     return 0
 
 
-PROGRAMS: dict[str, Program] = {"arc": arc, "curl": curl, "tar": tar, "certutil": certutil}
+def innoextract(session: Session, call: Call) -> int:
+    """`innoextract [-d DIRECTORY] FILE`: this machine's does it."""
+    words: list[str] = []
+    target = ""
+    left = list(call.arguments)
+    while left:
+        word = left.pop(0)
+        if word in ("-d", "--output-dir") and left:
+            target = left.pop(0)
+        elif word in ("-e", "--extract", "-s", "--silent", "-q", "--quiet", "-m", "--exclude-temp"):
+            continue
+        elif word.startswith("-"):
+            raise CannotLower(f"innoextract {word} is not lowered", "innoextract [-d DIRECTORY] FILE is.")
+        else:
+            words.append(word)
+    if len(words) != 1:
+        raise CommandFailed("innoextract: it wants one file")
+    place = session.path(target) if target else session.directory
+    session.tree.make_directories(place)
+    session.note("innoextract of the machine that builds runs in place of the image's")
+    extract(session, session.path(words[0]), place, "inno")
+    return 0
+
+
+def seven_zip(session: Session, call: Call) -> int:
+    """`7z x FILE [-oDIRECTORY] [-y]`."""
+    words = [word for word in call.arguments if not word.startswith("-")]
+    switches = [word for word in call.arguments if word.startswith("-")]
+    target = next((word[2:] for word in switches if word.startswith("-o")), "")
+    unknown = [word for word in switches if not re.match(r"-(?:o.*|y|aoa|bd|bb\d?|bs\w+)\Z", word)]
+    if len(words) < 2 or words[0].lower() != "x" or unknown:
+        shown = " ".join(call.arguments)[:60]
+        raise CannotLower(f"7z {shown} is not lowered", "7z x FILE -oDIRECTORY -y is, and tar -xf.")
+    archive = session.path(words[1])
+    place = session.path(target) if target else session.directory
+    session.tree.make_directories(place)
+    zip_or_tar = re.search(r"\.(zip|tar)\Z", words[1], re.IGNORECASE)
+    if zip_or_tar is None:
+        if re.search(r"\.(gz|tgz|bz2|xz|zst|txz)\Z", words[1], re.IGNORECASE):
+            raise CannotLower(f"7z takes only the compression off {words[1]}", "Use tar -xf, which unpacks it whole.")
+        session.note("7z of the machine that builds runs in place of the image's")
+    extract(session, archive, place, "any" if zip_or_tar else "7z", members=tuple(words[2:]))
+    return 0
+
+
+PROGRAMS: dict[str, Program] = {
+    "7z": seven_zip,
+    "7za": seven_zip,
+    "innoextract": innoextract,
+    "arc": arc,
+    "curl": curl,
+    "tar": tar,
+    "certutil": certutil,
+}

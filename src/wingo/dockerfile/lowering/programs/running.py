@@ -19,6 +19,8 @@ from wingo.windows.paths import Components, path_text
 NOT_FOUND = 9009
 """The exit code of cmd when there is no such program."""
 _MAX_DEPTH = 24
+_OTHERS = frozenset({"go", "git", "arc", "innoextract", "7z", "7za", "pwsh"})
+"""Programs that are lowered and are none of Windows' own."""
 
 
 def run_argv(session: Session, argv: Sequence[str], line: str | None = None, output: Output | None = None) -> int:
@@ -64,7 +66,7 @@ def _run(
 
     session.tick()
     name = program_name(words[0])
-    own = name in PROGRAMS and not re.search(r"[\\/]", words[0]) and name not in ("go", "git", "arc")
+    own = name in PROGRAMS and not re.search(r"[\\/]", words[0]) and name not in _OTHERS
     if own and not session.tree.base.known:
         # One of Windows' own: it is not worth reading the base's layers to see that it is there.
         found = None if name == "powershell" and session.start.flavour == "nanoserver" else Item((), Kind.UNKNOWN)
