@@ -48,11 +48,12 @@ class Channel:
     def receive(self) -> tuple[dict[str, object], list[int]] | None:
         """The next message and its descriptors; None when the other end has gone."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(
-                self._socket, _MAX_BYTES, _MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-            )
+            data, descriptors, _, _ = socket.recv_fds(self._socket, _MAX_BYTES, _MAX_DESCRIPTORS)
         except OSError:
             return None
+        for descriptor in descriptors:
+            # recv_fds takes flags, and forgets MSG_CMSG_CLOEXEC: a program would have them too.
+            os.set_inheritable(descriptor, False)
         if not data:
             return None
         return json.loads(data), list(descriptors)

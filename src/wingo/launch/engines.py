@@ -6,16 +6,43 @@ Why so, and why three: docs/adr/0015.
 from __future__ import annotations
 
 from wingo.errors import HostError, RequestError
+from wingo.launch.audit import Auditor
 from wingo.launch.bubblewrap import Bubblewrap
+from wingo.launch.enforce import has_datagrams
+from wingo.launch.landlock import landlock_abi, require_landlock, restrict
 from wingo.launch.machine import Machine
 from wingo.launch.oci_runtime import OciRuntime
 from wingo.launch.own import Own
+from wingo.launch.policy import Policy
 from wingo.launch.runtime import Runtime
 
 ENGINES = ("auto", "crun", "runc", "bubblewrap", "wingo")
 """What `--engine` takes."""
 _TOOL = {"crun": "crun", "runc": "runc", "bubblewrap": "bwrap"}
 _PACKAGE = {"crun": "crun", "runc": "runc", "bubblewrap": "bubblewrap"}
+
+
+def policy_engine(policy: Policy, machine: Machine, record: int) -> Runtime:
+    """The runtime that holds a program to a policy; only wingo's own can.
+
+    Args:
+        policy: the role's rules.
+        machine: this one.
+        record: a descriptor that denials are written to.
+
+    Raises:
+        HostError: the kernel has no Landlock, or wingo does not know this machine's system calls.
+    """
+    choose_engine("wingo", machine)
+    abi = landlock_abi()
+    require_landlock(abi)
+    return Own(
+        machine.architecture,
+        single=machine.identity.way == "single",
+        restrict=lambda: restrict(policy, abi),
+        auditor=Auditor(policy, machine.architecture, record),
+        datagrams=has_datagrams(policy),
+    )
 
 
 def choose_engine(name: str, machine: Machine) -> Runtime:

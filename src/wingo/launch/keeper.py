@@ -98,6 +98,12 @@ def _close_others(client: Channel, stdio: tuple[int, ...]) -> None:
     kept = sorted({0, 1, 2, client.fileno(), *stdio})
     for low, high in zip(kept, [*kept[1:], 1 << 16], strict=True):
         os.closerange(low + 1, high)
+    if not stdio:
+        # Detached: whoever reads what the command prints is to see its end.
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in range(3):
+            os.dup2(nothing, number)
+        os.close(nothing)
 
 
 class _Keeper:
@@ -436,12 +442,12 @@ class _Keeper:
     def _stop(self, grace: float, number: int = 0) -> None:
         if self._exit is not None:
             return
-        if self._kill_at and not number:
-            # Asked a second time: at once.
+        if self._kill_at:
+            # Asked a second time: sooner, if so wished.
             self._kill_at = min(self._kill_at, time.monotonic() + grace)
             return
         self._signal(number or signal_number(self._spec.stop_signal))
-        self._kill_at = self._kill_at or time.monotonic() + grace
+        self._kill_at = time.monotonic() + grace
 
     def _signal(self, number: int) -> None:
         if self._channel is not None:

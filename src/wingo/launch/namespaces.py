@@ -34,7 +34,7 @@ from wingo.errors import HostError, WingoError
 from wingo.launch import kernel
 from wingo.launch.channel import Channel, error_message
 from wingo.launch.programs import find_program
-from wingo.launch.rooted import make_target, read_in_root
+from wingo.launch.rooted import make_target, open_in_root, read_in_root
 from wingo.launch.runtime import Place, Program, Runtime
 from wingo.launch.spec import Mount, MountKind, Network, RunSpec
 from wingo.launch.stack import Stack, mount_stack, open_stack
@@ -384,6 +384,8 @@ def _mount_one(each: Mount, root: int, sources: Mapping[str, int], trees: Mappin
         kernel.mount("tmpfs", f"/proc/self/fd/{target}", "tmpfs", flags, f"mode=1777{size}")
         os.close(target)
         return made
+    if each.kind is MountKind.NOTHING:
+        return _cover(root, each.target)
     source = trees.get(each.target, sources.get(each.target))
     if source is None:
         raise HostError(f"cannot open {each.source}, which is to be mounted on {each.target}")
@@ -399,6 +401,26 @@ def _mount_one(each: Mount, root: int, sources: Mapping[str, int], trees: Mappin
         _restrict(f"/proc/self/fd/{covered}", read_only=each.read_only)
     finally:
         os.close(covered)
+    return made
+
+
+def _cover(root: int, path: str) -> list[str]:
+    """Covers a file or directory of the image; what is not there is made, so that nobody else can make it."""
+    made: list[str] = []
+    try:
+        found = open_in_root(root, path)
+    except OSError:
+        found, made = make_target(root, path, directory=True)
+    where = f"/proc/self/fd/{found}"
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC | kernel.MS_RDONLY
+    if os.path.isdir(where):
+        kernel.mount("tmpfs", where, "tmpfs", flags, "mode=000,size=4k")
+    else:
+        kernel.mount("/dev/null", where, flags=kernel.MS_BIND)
+        covered = open_in_root(root, path)
+        kernel.mount("", f"/proc/self/fd/{covered}", flags=flags | kernel.MS_REMOUNT | kernel.MS_BIND)
+        os.close(covered)
+    os.close(found)
     return made
 
 

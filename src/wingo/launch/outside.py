@@ -11,6 +11,7 @@ import select
 import subprocess
 from contextlib import suppress
 
+from wingo.launch.channel import close_all
 from wingo.launch.machine import Machine
 
 _READY_SECONDS = 5.0
@@ -21,8 +22,9 @@ _MTU = "65520"
 class Outside:
     """A network stack that runs beside a container."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], ready: int) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], ready: int, alive: int) -> None:
         self.name = name
+        self._alive = alive
         self._process = process
         self._ready = ready
 
@@ -38,6 +40,7 @@ class Outside:
         if self._ready >= 0:
             os.close(self._ready)
             self._ready = -1
+        os.close(self._alive)
         with suppress(OSError):
             self._process.kill()
         self._process.wait()
@@ -53,31 +56,31 @@ def start_outside(holder: int, machine: Machine) -> Outside | None:
     if "slirp4netns" in machine.tools and os.access("/dev/net/tun", os.R_OK | os.W_OK):
         read_end, write_end = os.pipe()
         argv = [machine.tools["slirp4netns"], "--configure", f"--mtu={_MTU}", "--disable-host-loopback"]
-        argv += [f"--ready-fd={write_end}", str(holder), _DEVICE]
-        return _started("slirp4netns", argv, read_end, write_end)
+        # It ends when nobody holds the other end of this any more, however the keeper ends.
+        dead, alive = os.pipe()
+        argv += [f"--ready-fd={write_end}", f"--exit-fd={dead}", str(holder), _DEVICE]
+        return _started("slirp4netns", argv, read_end, (write_end, dead), alive)
     if "pasta" in machine.tools and os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        read_end, write_end = os.pipe()
         argv = [machine.tools["pasta"], "--config-net", "--foreground", "--quiet", "--no-map-gw"]
         argv += ["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none"]
         argv += ["--dns-forward", "10.0.2.3", str(holder)]
-        os.close(read_end)
-        return _started("pasta", argv, -1, write_end)
+        dead, alive = os.pipe()
+        return _started("pasta", argv, -1, (dead,), alive)
     return None
 
 
-def _started(name: str, argv: list[str], ready: int, theirs: int) -> Outside | None:
+def _started(name: str, argv: list[str], ready: int, theirs: tuple[int, ...], alive: int) -> Outside | None:
     try:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=(theirs,),
+            pass_fds=theirs,
         )
     except OSError:
-        if ready >= 0:
-            os.close(ready)
+        close_all([alive, *([ready] if ready >= 0 else [])])
         return None
     finally:
-        os.close(theirs)
-    return Outside(name, process, ready)
+        close_all(theirs)
+    return Outside(name, process, ready, alive)

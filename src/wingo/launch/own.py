@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
 from wingo.errors import HostError
 from wingo.launch import kernel
+from wingo.launch.audit import ASKED, Auditor
 from wingo.launch.capabilities import LAST, mask
+from wingo.launch.channel import Channel, close_all
 from wingo.launch.oci_runtime import MASKED, READ_ONLY
 from wingo.launch.rooted import make_target, open_in_root
 from wingo.launch.runtime import Place, Program
@@ -38,7 +40,8 @@ class Own:
         *,
         single: bool,
         restrict: Callable[[], None] = lambda: None,
-        notify: Sequence[int] = (),
+        auditor: Auditor | None = None,
+        datagrams: bool = True,
     ) -> None:
         """Prepares it.
 
@@ -47,44 +50,60 @@ class Own:
             single: whether the account has one user number only; another user is then the only one in a user
                 namespace of its own.
             restrict: called last before the filter and the program, in the process that becomes it.
-            notify: see `filter_program`.
+            auditor: is asked before a program opens, executes, connects or changes something.
+            datagrams: whether the program may have sockets of UDP.
         """
         self._architecture = architecture
         self._single = single
         self._restrict = restrict
-        self._notify = tuple(notify)
+        self._auditor = auditor
+        self._datagrams = datagrams
 
     def plan(self, spec: RunSpec, account: Account, place: Place) -> Program:
         """A program that is this process itself."""
         return Program(cwd=place.scratch, enter=lambda: self._enter(spec, account, place))
 
     def _enter(self, spec: RunSpec, account: Account, place: Place) -> NoReturn:
+        ours, theirs = Channel.pair()
         kernel.unshare(kernel.CLONE_NEWPID)
         process = os.fork()
         if process:
-            _wait(process)
+            theirs.close()
+            self._wait(process, ours)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        ours.close()
         _mount_system(place)
         _pivot(place.root)
         _change_directory(spec.cwd, account, single=self._single)
         become(account, single=self._single)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         self._restrict()
-        kernel.seccomp(filter_program(self._architecture, self._notify))
+        if self._auditor is None:
+            kernel.seccomp(filter_program(self._architecture, datagrams=self._datagrams))
+        else:
+            notify = tuple(ASKED[self._architecture])
+            program = filter_program(self._architecture, notify, datagrams=self._datagrams)
+            theirs.send({"listener": True}, [kernel.seccomp(program, listener=True)])
         try:
             os.execve(spec.argv[0], spec.argv, dict(item.partition("=")[::2] for item in spec.env))
         except OSError as error:
             raise HostError(f"cannot execute {spec.argv[0]}: {error.strerror}") from error
 
-
-def _wait(process: int) -> NoReturn:
-    """Waits for the program, and ends as it did."""
-    os.closerange(0, 4096)
-    while True:
-        found, status = os.waitpid(-1, 0)
-        if found == process:
-            code = os.waitstatus_to_exitcode(status)
-            os._exit(code if code >= 0 else 128 - code)
+    def _wait(self, process: int, channel: Channel) -> NoReturn:
+        """Waits for the program, answers what it asks meanwhile, and ends as it did."""
+        kept = {channel.fileno(), *([self._auditor.record] if self._auditor is not None else [])}
+        for descriptor in range(4096):
+            if descriptor not in kept:
+                close_all([descriptor])
+        if self._auditor is not None:
+            received = channel.receive()
+            if received is not None and received[1]:
+                self._auditor.serve(received[1][0], os.pidfd_open(process))
+        while True:
+            found, status = os.waitpid(-1, 0)
+            if found == process:
+                code = os.waitstatus_to_exitcode(status)
+                os._exit(code if code >= 0 else 128 - code)
 
 
 def _mount_system(place: Place) -> None:

@@ -73,10 +73,11 @@ def _look(path: str, root: int, account: Account) -> Refusal | None:
         if error.errno in (errno.EACCES, errno.EPERM):
             return Refusal(f"{path} may not be read by the container's root", "", 126)
         return Refusal(f"the image has no program {path!r}", "Look with 'wingo ls' what there is.", 127)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        return Refusal(f"{path} is no file that can be executed", "", 126)
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return Refusal(f"{path} is no file that can be executed", "", 126)
         if not status.st_mode & 0o111:
             return Refusal(f"{path} is not executable", "Give it mode 0755 in the image.", 126)
         if account.uid and not _may_execute(status, account):

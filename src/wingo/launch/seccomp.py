@@ -11,6 +11,7 @@ runtime-spec `config-linux.md` "Seccomp".
 from __future__ import annotations
 
 import errno
+import socket
 import struct
 from collections.abc import Sequence
 
@@ -94,7 +95,7 @@ _AUDIT = {"amd64": 0xC000_003E, "arm64": 0xC000_00B7}
 _COLUMN = {"amd64": 0, "arm64": 1}
 _X32 = 0x4000_0000
 _ALLOW, _ERRNO, _KILL, _NOTIFY = 0x7FFF_0000, 0x0005_0000, 0x8000_0000, 0x7FC0_0000
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _NUMBER_AT, _MACHINE_AT, _FIRST_AT, _SECOND_AT = 0, 4, 16, 24
 """Offsets in `struct seccomp_data`; the arguments' low halves, as both machines are little-endian."""
 
@@ -116,12 +117,13 @@ _TESTS = (
 )
 
 
-def filter_program(architecture: str, notify: Sequence[int] = ()) -> bytes:
+def filter_program(architecture: str, notify: Sequence[int] = (), *, datagrams: bool = True) -> bytes:
     """The filter as `struct sock_filter`s.
 
     Args:
         architecture: as GOARCH.
         notify: numbers of calls that a supervisor is asked about (seccomp_unotify(2)).
+        datagrams: whether the internet's datagram sockets may be made.
 
     Raises:
         KeyError: an architecture whose numbers wingo does not know.
@@ -139,6 +141,8 @@ def filter_program(architecture: str, notify: Sequence[int] = ()) -> bytes:
             program += [_instruction(_EQUAL, number, 0, 1), refuse]
     for test in _TESTS:
         program += _tested(test, column, refuse)
+    if not datagrams:
+        program += _without_datagrams(column, refuse)
     for number in notify:
         program += [_instruction(_EQUAL, number, 0, 1), _instruction(_RETURN, _NOTIFY)]
     return b"".join([*program, _instruction(_RETURN, _ALLOW)])
@@ -179,6 +183,24 @@ def _tested(test: _Test, column: int, refuse: bytes) -> list[bytes]:
     # The number is loaded again for what comes after.
     checks.append(_instruction(_LOAD, _NUMBER_AT))
     return [_instruction(_EQUAL, test.call[column], 0, len(checks)), *checks]
+
+
+def _without_datagrams(column: int, refuse: bytes) -> list[bytes]:
+    """Refuses sockets of AF_INET and AF_INET6 that are neither streams nor nothing."""
+    refuse_kind = [
+        _instruction(_LOAD, _SECOND_AT),
+        _instruction(_AND, 0xF),
+        _instruction(_EQUAL, socket.SOCK_STREAM, 1, 0),
+        refuse,
+    ]
+    checks = [
+        _instruction(_LOAD, _FIRST_AT),
+        _instruction(_EQUAL, socket.AF_INET, 1, 0),
+        _instruction(_EQUAL, socket.AF_INET6, 0, len(refuse_kind)),
+        *refuse_kind,
+        _instruction(_LOAD, _NUMBER_AT),
+    ]
+    return [_instruction(_EQUAL, _SOCKET[column], 0, len(checks)), *checks]
 
 
 def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:

@@ -68,6 +68,8 @@ class MountKind(Enum):
 
     BIND = "bind"
     TMPFS = "tmpfs"
+    NOTHING = "nothing"
+    """What is there is covered, and can neither be read nor written."""
 
 
 class Mount(msgspec.Struct, frozen=True):

@@ -73,6 +73,8 @@ def relay(running: Running, keyboard: int, screen: int, terminal: int) -> Outcom
                         selector.unregister(terminal)
                 if running.fileno() in ready:
                     outcome = running.hear()
+                    if outcome is not None:
+                        selector.unregister(running.fileno())
     finally:
         signal.signal(signal.SIGWINCH, before)
         os.close(terminal)

@@ -1,0 +1,251 @@
+"""Denials as they happen: the kernel asks here before a program opens, executes, connects or changes something.
+
+The answer for what the policy denies is EACCES, and the denial is written down with its rule; everything else goes on to
+the kernel, where Landlock decides. What a program shows here and does then can differ (it may change the path's text in
+between): the record may be deceived so, the decision may not.
+
+Source: seccomp_unotify(2).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import select
+import socket
+import struct
+import time
+from contextlib import suppress
+
+import msgspec
+
+from wingo.launch.policy import Action, Decision, Policy, decide_path, decide_port
+
+_RECEIVE, _SEND, _IS_VALID = 0xC050_2100, 0xC018_2101, 0x4008_2102
+_CONTINUE = 1
+_MAX_PATH = 4096
+_MAX_RECORDS = 1000
+_MAX_LINKS = 40
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A call that is asked about.
+
+    Attributes:
+        folder: the number of the argument with the directory's descriptor; -1: the current one.
+        path: that of the path.
+        action: what it does; None: its flags say.
+        flags: the number of the argument with the flags; -1: none.
+    """
+
+    folder: int
+    path: int
+    action: Action | None
+    flags: int = -1
+    address: bool = False
+
+
+_AMD64 = {
+    2: Asked(-1, 0, None, 1),  # open
+    85: Asked(-1, 0, Action.WRITE),  # creat
+    257: Asked(0, 1, None, 2),  # openat
+    437: Asked(0, 1, None, 2),  # openat2, whose flags are in memory
+    59: Asked(-1, 0, Action.EXEC),  # execve
+    322: Asked(0, 1, Action.EXEC),  # execveat
+    42: Asked(-1, 1, Action.CONNECT, address=True),  # connect
+    49: Asked(-1, 1, Action.LISTEN, address=True),  # bind
+    87: Asked(-1, 0, Action.WRITE),  # unlink
+    263: Asked(0, 1, Action.WRITE),  # unlinkat
+    83: Asked(-1, 0, Action.WRITE),  # mkdir
+    258: Asked(0, 1, Action.WRITE),  # mkdirat
+    84: Asked(-1, 0, Action.WRITE),  # rmdir
+    82: Asked(-1, 0, Action.WRITE),  # rename
+    264: Asked(0, 1, Action.WRITE),  # renameat
+    316: Asked(0, 1, Action.WRITE),  # renameat2
+    76: Asked(-1, 0, Action.WRITE),  # truncate
+    266: Asked(1, 2, Action.WRITE),  # symlinkat
+    265: Asked(2, 3, Action.WRITE),  # linkat
+}
+_ARM64 = {
+    56: _AMD64[257],
+    437: _AMD64[437],
+    221: _AMD64[59],
+    281: _AMD64[322],
+    203: _AMD64[42],
+    200: _AMD64[49],
+    35: _AMD64[263],
+    34: _AMD64[258],
+    38: _AMD64[264],
+    276: _AMD64[316],
+    45: _AMD64[76],
+    36: _AMD64[266],
+    37: _AMD64[265],
+}
+ASKED = {"amd64": _AMD64, "arm64": _ARM64}
+"""The calls that are asked about, by their numbers on each machine."""
+_OPENAT2 = 437
+_FREE = ("/proc", "/dev")
+"""The container's own, which a policy has nothing to say about (`landlock.py`)."""
+
+
+class Auditor:
+    """Answers for one container."""
+
+    def __init__(self, policy: Policy, architecture: str, record: int) -> None:
+        """Takes a policy.
+
+        Args:
+            policy: the rules.
+            architecture: as GOARCH.
+            record: a descriptor that denials are written to, a JSON line each.
+        """
+        self._policy = policy
+        self._asked = ASKED[architecture]
+        self.record = record
+        self._known: set[tuple[Action, str]] = set()
+
+    def serve(self, listener: int, ended: int) -> None:
+        """Answers until a process has ended.
+
+        Args:
+            listener: from `kernel.seccomp`.
+            ended: a descriptor of the process (pidfd_open(2)).
+        """
+        poll = select.poll()
+        poll.register(listener, select.POLLIN)
+        poll.register(ended, select.POLLIN)
+        while True:
+            ready = dict(poll.poll())
+            if ready.get(listener, 0) & select.POLLIN:
+                self._answer(listener)
+            elif listener in ready:
+                poll.unregister(listener)  # nobody can ask any more
+            elif ended in ready:
+                return
+
+    def _answer(self, listener: int) -> None:
+        try:
+            notice = fcntl.ioctl(listener, _RECEIVE, bytes(80))
+        except OSError:
+            return  # whoever asked has been killed
+        number, process = struct.unpack_from("<QI", notice)
+        call = struct.unpack_from("<i", notice, 16)[0]
+        arguments = struct.unpack_from("<6Q", notice, 32)
+        decision = None
+        with suppress(OSError, ValueError, struct.error):
+            decision = self._decide(process, self._asked[call], call, arguments)
+            fcntl.ioctl(listener, _IS_VALID, struct.pack("<Q", number))  # it is still the same process
+        if decision is not None and not decision.allowed:
+            self._write_down(decision, process)
+            reply = struct.pack("<QqiI", number, 0, -errno.EACCES, 0)
+        else:
+            reply = struct.pack("<QqiI", number, 0, 0, _CONTINUE)
+        with suppress(OSError):
+            fcntl.ioctl(listener, _SEND, reply)
+
+    def _decide(self, process: int, asked: Asked, call: int, arguments: tuple[int, ...]) -> Decision | None:
+        if asked.address:
+            data = _memory(process, arguments[1], min(arguments[2], 128))
+            return self._decide_address(process, asked, arguments[0], data)
+        text = _memory(process, arguments[asked.path], _MAX_PATH).partition(b"\0")[0]
+        if not text:
+            return None  # of a descriptor that was opened before
+        action = asked.action
+        if action is None:
+            flags = arguments[asked.flags]
+            if call == _OPENAT2:
+                flags = struct.unpack("<Q", _memory(process, flags, 8))[0]
+            if flags & os.O_PATH:
+                return None
+            action = Action.WRITE if flags & _WRITES else Action.READ
+        path = resolve(process, _signed(arguments[asked.folder]) if asked.folder >= 0 else -100, os.fsdecode(text))
+        if any(path == free or path.startswith(f"{free}/") for free in _FREE):
+            return None
+        return decide_path(self._policy, action, path)
+
+    def _decide_address(self, process: int, asked: Asked, descriptor: int, data: bytes) -> Decision | None:
+        family = struct.unpack_from("<H", data)[0]
+        if family not in (socket.AF_INET, socket.AF_INET6) or asked.action is None:
+            return None
+        port = struct.unpack_from(">H", data, 2)[0]
+        protocol = "udp" if _is_datagram(process, descriptor) else "tcp"
+        if port == 0:
+            return None  # a bind to any port, as every client may make
+        return decide_port(self._policy, asked.action, protocol, port)
+
+    def _write_down(self, decision: Decision, process: int) -> None:
+        key = (decision.action, decision.resource)
+        if key in self._known or len(self._known) >= _MAX_RECORDS:
+            return
+        self._known.add(key)
+        line = {
+            "time": round(time.time(), 3),
+            "role": self._policy.role,
+            "action": decision.action.value,
+            "resource": decision.resource,
+            "rule": str(decision.rule) if decision.rule is not None else "",
+            "process": process,
+        }
+        with suppress(OSError):
+            os.write(self.record, json.dumps(line).encode() + b"\n")
+
+
+def resolve(process: int, folder: int, text: str) -> str:
+    """A path as a process means it, with links followed as far as it exists.
+
+    Args:
+        process: as this process's /proc numbers it.
+        folder: a descriptor of its; -100: its current directory.
+        text: absolute or relative.
+    """
+    if not text.startswith("/"):
+        base = os.readlink(f"/proc/{process}/cwd" if folder == -100 else f"/proc/{process}/fd/{folder}")
+        text = f"{base}/{text}"
+    text = text.replace("/proc/self/", f"/proc/{process}/")
+    return os.path.realpath(text)
+
+
+def _signed(number: int) -> int:
+    return struct.unpack("<i", struct.pack("<I", number & 0xFFFF_FFFF))[0]  # type: ignore[no-any-return]
+
+
+def _memory(process: int, address: int, size: int) -> bytes:
+    """Bytes of a process; fewer where the mapping ends."""
+    with open(f"/proc/{process}/mem", "rb", buffering=0) as file:
+        file.seek(address)
+        try:
+            # Not over a page's end in one: what is after it may be nobody's.
+            first = min(size, 4096 - address % 4096)
+            data = file.read(first) or b""
+            if len(data) == first and b"\0" not in data and first < size:
+                with suppress(OSError):
+                    data += file.read(size - first) or b""
+        except OSError:
+            return b""
+        return data
+
+
+def _is_datagram(process: int, descriptor: int) -> bool:
+    """Whether a process's socket is one of datagrams, by the kernel's tables."""
+    link = os.readlink(f"/proc/{process}/fd/{descriptor}")
+    inode = link.removeprefix("socket:[").removesuffix("]")
+    for table in ("udp", "udp6"):
+        with suppress(OSError), open(f"/proc/{process}/net/{table}", "rb") as file:
+            if any(line.split()[9:10] == [inode.encode()] for line in file):
+                return True
+    return False
+
+
+def read_denials(path: str, limit: int = _MAX_RECORDS) -> list[dict[str, object]]:
+    """What was written down of a container's denials."""
+    found: list[dict[str, object]] = []
+    with suppress(FileNotFoundError), open(path, "rb") as file:
+        for line in file:
+            with suppress(ValueError):
+                found.append(json.loads(line))
+            if len(found) >= limit:
+                break
+    return found
