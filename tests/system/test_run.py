@@ -443,3 +443,90 @@ def test_json(wingo: Wingo, probe: str) -> None:
     assert report["exitCode"] == 0
     assert [step["step"] for step in report["steps"]] == ["metadata", "layers", "writable", "namespaces", "execute"]
     assert "[x]" in done.stderr
+
+
+POLICY = """
+[roles.guest]
+read = ["/data/public", "/volume"]
+exec = ["/app"]
+
+[roles.user]
+extends = ["guest"]
+write = ["/data/user-${uid}"]
+listen = ["tcp/8080"]
+connect = ["tcp/8080"]
+network = "private"
+deny = ["/data/public/secret"]
+"""
+
+
+@WHO
+def test_a_policy_holds_and_tells_by_which_rule(wingo: Wingo, probe: str) -> None:
+    volume = wingo.folder / "of-the-policy"
+    (volume / "secret").mkdir(parents=True)
+    (volume / "open").write_text("public")
+    (volume / "secret" / "x").write_text("secret")
+    mine = wingo.folder / "of-mine"
+    mine.mkdir()
+    for path in (volume, volume / "secret", mine):
+        os.chown(path, wingo.uid, -1)
+        path.chmod(0o777)
+    table = wingo.folder / "policy.toml"
+    table.write_text(POLICY)
+    table.chmod(0o644)
+
+    def run(role: str, *argv: str, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        every = ["--policy", str(table), "--role", role, "-v", f"{volume}:/data/public:ro", *flags]
+        return wingo("run", probe, *every, "--", *argv)
+
+    none = ("--network", "none")
+    assert run("guest", "exit", "5", flags=none).returncode == 5
+    assert run("guest", "read", "/data/public/open", flags=none).stdout == "public<nil>\n"
+    for argv, words in (
+        (("read", "/etc/passwd"), "denied: read /etc/passwd, as no rule allows it (role guest)"),
+        (("write", "/tmp/new", "x"), "denied: write /tmp/new, as no rule allows it (role guest)"),
+        (("remove", "/app/probe"), "denied: write /app/probe, as no rule allows it (role guest)"),
+        (("run", "/etc/passwd"), ""),
+        (("dial", "udp", "127.0.0.1:53"), ""),
+    ):
+        done = run("guest", *argv, flags=none)
+        assert done.returncode == 1, done.stdout
+        assert words in done.stderr
+    started = run("guest", "exit", "0")
+    assert (started.returncode, "network private: denied as no rule allows it" in started.stderr) == (6, True)
+    mount = run("user", "exit", "0", flags=("-v", f"{mine}:/data/elsewhere"))
+    assert (mount.returncode, "write /data/elsewhere: denied" in mount.stderr) == (6, True)
+    own = ("-v", f"{mine}:/data/user-65532")
+    assert run("user", "write", "/data/user-65532/x", "y", flags=own).returncode in (0, 1)  # who owns it decides
+    assert run("user", "write", "/data/user-0/x", "y", flags=("-v", f"{mine}:/data/user-0", "-u", "0")).returncode == 0
+    assert (mine / "x").read_text() == "y"
+    secret = run("user", "read", "/data/public/secret/x")
+    assert secret.returncode == 1
+    assert "by the rule user: deny: /data/public/secret" in secret.stderr
+    assert run("user", "listen", ":8080").returncode == 0
+    listen = run("user", "listen", ":8081")
+    assert (listen.returncode, "denied: listen tcp/8081" in listen.stderr) == (1, True), listen.stderr
+    assert "denied: connect tcp/443" in run("user", "dial", "tcp", "10.0.2.2:443").stderr
+    published = run("user", "exit", "0", flags=("-p", "9:9"))
+    assert (published.returncode, "listen tcp/9: denied" in published.stderr) == (6, True)
+    # A change holds for the next start.
+    table.write_text(POLICY.replace('exec = ["/app"]', ""))
+    refused = run("guest", "exit", "5", flags=none)
+    assert (refused.returncode, "exec /app/probe: denied as no rule allows it" in refused.stderr) == (126, True)
+
+
+@WHO
+def test_a_policy_holds_for_what_is_executed_later(wingo: Wingo, probe: str) -> None:
+    table = wingo.folder / "later.toml"
+    table.write_text('[roles.server]\nexec = ["/app"]\nlisten = ["tcp/8080", "udp/8081"]\nnetwork = "private"\n')
+    table.chmod(0o644)
+    flags = ["-d", "--name", "held", "--policy", str(table), "--role", "server"]
+    assert wingo("run", probe, *flags).returncode == 0
+    try:
+        assert wingo("exec", "held", "--", "/app/probe", "exit", "4").returncode == 4
+        assert wingo("exec", "held", "--", "/app/probe", "read", "/etc/passwd").returncode == 1
+        assert wingo("exec", "held", "-u", "0", "--", "/app/probe", "write", "/data/x", "y").returncode == 1
+        assert wingo("exec", "held", "--", "/app/probe", "listen", ":8082").returncode == 1
+        assert "read" in wingo("logs", "held", "--denied").stdout
+    finally:
+        assert wingo("stop", "--rm", "held").returncode == 0

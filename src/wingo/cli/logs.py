@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     parser.add_argument("name", metavar="NAME", help="the container")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until it ends")
+    parser.add_argument("--denied", action="store_true", help="print what its role was not allowed, and by which rule")
     parser.add_argument("--tail", metavar="N", help="the last N lines only")
     add_output(parser)
 
@@ -37,6 +38,8 @@ def run(args: argparse.Namespace, host: Host) -> int:
 
     containers = host.containers
     containers.read(args.name)
+    if args.denied:
+        return _denied(args, host, os.path.join(containers.directory(args.name), "denials"))
     path = os.path.join(containers.directory(args.name), "log")
     position = 0
     records = []
@@ -69,3 +72,18 @@ def _print(args: argparse.Namespace, host: Host, record: Record) -> None:
     data = memoryview(record.data)
     while data:
         data = data[os.write(host.stdio[1 if record.stream == "stdout" else 2], data) :]
+
+
+def _denied(args: argparse.Namespace, host: Host, path: str) -> int:
+    from wingo.cli.run import denial_text
+    from wingo.launch.audit import read_denials
+
+    denials = read_denials(path)
+    if args.json:
+        import json
+
+        host.console.result(json.dumps(denials, indent=2))
+        return OK
+    for denial in denials:
+        host.console.result(denial_text(denial))
+    return OK

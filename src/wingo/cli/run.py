@@ -11,9 +11,10 @@ from wingo.cli.exit_codes import OK
 from wingo.cli.flags import add_output, add_settings, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from wingo.host import Host
+    from wingo.launch.policy import Table
     from wingo.launch.spec import Limits, RunRequest
     from wingo.launch.stack import Storage
     from wingo.launch.start import Outcome, Running
@@ -79,6 +80,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     reach.add_argument("--network", choices=("private", "none", "host"), default="private", help="default: private")
     reach.add_argument("--read-only", action="store_true", help="the image's files cannot be changed")
+    reach.add_argument(
+        "--policy", metavar="FILE", help="a table of permissions; what it does not allow is denied and told"
+    )
+    reach.add_argument("--role", metavar="NAME", help="the role of the table that the program has")
     limits = parser.add_argument_group("how much it may use")
     limits.add_argument("--memory", metavar="SIZE", help="256m for instance")
     limits.add_argument("--cpus", metavar="N", help="processors' worth of time: 0.5, 2")
@@ -119,6 +124,9 @@ def run(args: argparse.Namespace, host: Host) -> int:
         stdio=plan_streams(host.stdio, program, detach=args.detach, report_on_stdout=args.json),
         terminal=terminal,
         with_base=args.with_base,
+        table=_table(args, host),
+        table_name=args.policy or "",
+        role=args.role or "",
     )
     with Places(host, settings_of(args, host)) as places:
         source = parse_place(args.place, default_tag="latest")
@@ -156,6 +164,8 @@ def _follow(args: argparse.Namespace, host: Host, started: Started, grace: float
 
 
 def _report(args: argparse.Namespace, host: Host, started: Started, outcome: Outcome | None) -> int:
+    for denial in outcome.denied if outcome is not None else ():
+        host.console.note(denial_text(denial))
     if outcome is not None and outcome.reason:
         host.console.ended(outcome.reason, outcome.hint)
     if args.json:
@@ -170,11 +180,19 @@ def _report(args: argparse.Namespace, host: Host, started: Started, outcome: Out
         ]
         report["notes"] = [*started.notes, *started.running.notes]
         if outcome is not None:
-            report |= {"exitCode": outcome.exit_code, "reason": outcome.reason}
+            report |= {"exitCode": outcome.exit_code, "reason": outcome.reason, "denied": list(outcome.denied)}
         host.console.result(json.dumps(report, indent=2))
     elif outcome is None:
         host.console.result(started.running.name)
     return OK if outcome is None else outcome.exit_code
+
+
+def denial_text(denial: Mapping[str, object]) -> str:
+    """A denial for people."""
+    rule = denial.get("rule")
+    why = f"by the rule {rule}" if rule else "as no rule allows it"
+    text = f"denied: {denial.get('action')} {denial.get('resource')}, {why} (role {denial.get('role')})"
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _request(args: argparse.Namespace, host: Host, *, terminal: bool) -> RunRequest:
@@ -214,6 +232,21 @@ def _limits(args: argparse.Namespace) -> Limits:
         pids=parse_count(args.pids, "--pids") if args.pids else plain.pids,
         disk=parse_size(args.disk, "--disk") if args.disk else plain.disk,
     )
+
+
+def _table(args: argparse.Namespace, host: Host) -> Table | None:
+    from wingo.errors import RequestError
+    from wingo.launch.policy import parse_table
+
+    if bool(args.policy) != bool(args.role):
+        raise RequestError("--policy and --role go together", hint="Write --policy FILE --role NAME.")
+    if not args.policy:
+        return None
+    if args.engine not in ("auto", "wingo"):
+        raise RequestError(
+            f"{args.engine} cannot hold a program to a policy", hint="Leave out --engine: wingo's own then starts it."
+        )
+    return parse_table(host.read_text(host.path(args.policy)).encode(), args.policy)
 
 
 def _storages(name: str | None) -> tuple[Storage, ...]:

@@ -21,13 +21,15 @@ from contextlib import suppress
 
 import msgspec
 
+from wingo.launch import kernel
 from wingo.launch.policy import Action, Decision, Policy, decide_path, decide_port
 
-_RECEIVE, _SEND, _IS_VALID = 0xC050_2100, 0xC018_2101, 0x4008_2102
+_RECEIVE, _SEND = 0xC050_2100, 0xC018_2101
 _CONTINUE = 1
 _MAX_PATH = 4096
 _MAX_RECORDS = 1000
-_MAX_LINKS = 40
+_TRIES = 3
+"""Looks at a process that is running are tried again: a table that is read may change under the reader."""
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -92,7 +94,11 @@ _FREE = ("/proc", "/dev")
 
 
 class Auditor:
-    """Answers for one container."""
+    """Answers for one container.
+
+    Attributes:
+        record: where denials are written to.
+    """
 
     def __init__(self, policy: Policy, architecture: str, record: int) -> None:
         """Takes a policy.
@@ -135,11 +141,12 @@ class Auditor:
         call = struct.unpack_from("<i", notice, 16)[0]
         arguments = struct.unpack_from("<6Q", notice, 32)
         decision = None
-        with suppress(OSError, ValueError, struct.error):
-            decision = self._decide(process, self._asked[call], call, arguments)
-            fcntl.ioctl(listener, _IS_VALID, struct.pack("<Q", number))  # it is still the same process
+        for _ in range(_TRIES):
+            with suppress(OSError, ValueError, struct.error):
+                decision = self._decide(process, self._asked[call], call, arguments)
+                break
         if decision is not None and not decision.allowed:
-            self._write_down(decision, process)
+            self.write_down(decision, process)
             reply = struct.pack("<QqiI", number, 0, -errno.EACCES, 0)
         else:
             reply = struct.pack("<QqiI", number, 0, 0, _CONTINUE)
@@ -176,7 +183,8 @@ class Auditor:
             return None  # a bind to any port, as every client may make
         return decide_port(self._policy, asked.action, protocol, port)
 
-    def _write_down(self, decision: Decision, process: int) -> None:
+    def write_down(self, decision: Decision, process: int) -> None:
+        """Writes a denial down, each once."""
         key = (decision.action, decision.resource)
         if key in self._known or len(self._known) >= _MAX_RECORDS:
             return
@@ -185,7 +193,7 @@ class Auditor:
             "time": round(time.time(), 3),
             "role": self._policy.role,
             "action": decision.action.value,
-            "resource": decision.resource,
+            "resource": decision.resource[:300],
             "rule": str(decision.rule) if decision.rule is not None else "",
             "process": process,
         }
@@ -229,14 +237,15 @@ def _memory(process: int, address: int, size: int) -> bytes:
 
 
 def _is_datagram(process: int, descriptor: int) -> bool:
-    """Whether a process's socket is one of datagrams, by the kernel's tables."""
-    link = os.readlink(f"/proc/{process}/fd/{descriptor}")
-    inode = link.removeprefix("socket:[").removesuffix("]")
-    for table in ("udp", "udp6"):
-        with suppress(OSError), open(f"/proc/{process}/net/{table}", "rb") as file:
-            if any(line.split()[9:10] == [inode.encode()] for line in file):
-                return True
-    return False
+    """Whether a process's socket is one of datagrams: a copy of it is asked."""
+    with open(f"/proc/{process}/status", "rb") as file:
+        leader = next(int(line.split()[1]) for line in file if line.startswith(b"Tgid:"))
+    owner = os.pidfd_open(leader)
+    try:
+        with socket.socket(fileno=kernel.call("pidfd_getfd", owner, descriptor, 0)) as copy:
+            return copy.type == socket.SOCK_DGRAM
+    finally:
+        os.close(owner)
 
 
 def read_denials(path: str, limit: int = _MAX_RECORDS) -> list[dict[str, object]]:
@@ -249,3 +258,9 @@ def read_denials(path: str, limit: int = _MAX_RECORDS) -> list[dict[str, object]
             if len(found) >= limit:
                 break
     return found
+
+
+def open_record(directory: str) -> int:
+    """The file that a container's denials are written to, opened for adding."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    return os.open(os.path.join(directory, "denials"), flags, 0o600)

@@ -7,6 +7,7 @@ containers/<name>/
   lock             held by the keeper as long as it lives
   control          the keeper's socket
   log              what a detached program printed, a JSON line for each piece
+  denials          what its role was not allowed, a JSON line for each
   upper/ work/     the writable layer
 ```
 
@@ -30,6 +31,7 @@ import msgspec
 from wingo.errors import HostError, RequestError
 from wingo.launch.identity import Identity
 from wingo.launch.mapping import in_user_namespace
+from wingo.launch.policy import Policy
 from wingo.launch.spec import Port
 
 _MAX_BYTES = 1 << 22
@@ -57,7 +59,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
         env: the program's variables, for what is executed beside it.
         cwd: its directory.
         loader: what goes before a program that is executed beside it.
-        cgroups: its cgroups' directories, by controller, to be removed.
+        policy: what its role may do, as it was when it was started.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     env: tuple[str, ...] = ()
     cwd: str = "/"
     loader: tuple[str, ...] = ()
+    policy: Policy | None = None
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

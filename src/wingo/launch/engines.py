@@ -22,13 +22,13 @@ _TOOL = {"crun": "crun", "runc": "runc", "bubblewrap": "bwrap"}
 _PACKAGE = {"crun": "crun", "runc": "runc", "bubblewrap": "bubblewrap"}
 
 
-def policy_engine(policy: Policy, machine: Machine, record: int) -> Runtime:
+def policy_engine(policy: Policy, machine: Machine, auditor: Auditor) -> Runtime:
     """The runtime that holds a program to a policy; only wingo's own can.
 
     Args:
         policy: the role's rules.
         machine: this one.
-        record: a descriptor that denials are written to.
+        auditor: writes down what it denies.
 
     Raises:
         HostError: the kernel has no Landlock, or wingo does not know this machine's system calls.
@@ -40,7 +40,7 @@ def policy_engine(policy: Policy, machine: Machine, record: int) -> Runtime:
         machine.architecture,
         single=machine.identity.way == "single",
         restrict=lambda: restrict(policy, abi),
-        auditor=Auditor(policy, machine.architecture, record),
+        auditor=auditor,
         datagrams=has_datagrams(policy),
     )
 

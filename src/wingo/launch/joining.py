@@ -15,6 +15,8 @@ from wingo.errors import HostError, RequestError, WingoError
 from wingo.launch import kernel
 from wingo.launch.channel import Channel, error_message, raise_error
 from wingo.launch.containers import Container, State
+from wingo.launch.enforce import has_datagrams
+from wingo.launch.landlock import landlock_abi, restrict
 from wingo.launch.mapping import fork
 from wingo.launch.own import become
 from wingo.launch.programs import find_program
@@ -135,7 +137,10 @@ def _enter(what: Joining, channel: Channel) -> None:
     # In a user namespace with one user there is nobody else to become.
     become(account, single=single, alone=inner)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    kernel.seccomp(filter_program(what.architecture))
+    policy = what.container.policy
+    if policy is not None:
+        restrict(policy, landlock_abi())
+    kernel.seccomp(filter_program(what.architecture, datagrams=policy is None or has_datagrams(policy)))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
     try:

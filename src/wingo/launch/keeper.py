@@ -21,6 +21,7 @@ import msgspec
 
 from wingo.errors import HostError, WingoError
 from wingo.launch import cgroups, kernel
+from wingo.launch.audit import Auditor, read_denials
 from wingo.launch.channel import Channel, close_all, error_message, raise_error
 from wingo.launch.containers import Container, Containers, State, remove_directory
 from wingo.launch.machine import Machine
@@ -40,6 +41,7 @@ TIMED_OUT = 124
 _WATCH_SECONDS = 0.1
 _RLIMIT_NPROC, _RLIMIT_DATA = 6, 2
 _DISK_STEP = 64 << 20
+_TOLD_DENIALS = 100
 _SPARE = 0.9
 """The part of the free disk that one container may fill at most."""
 
@@ -59,6 +61,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
         now: the clock, in seconds since 1970.
         signals: see `wingo.launch.runtime.Prepared`.
         ending: the same.
+        auditor: writes down what the container's policy denies.
     """
 
     spec: RunSpec
@@ -72,6 +75,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     now: Callable[[], float]
     signals: Mapping[int, tuple[str, int]] = {}
     ending: Callable[[int, str], tuple[int, str]] | None = None
+    auditor: Auditor | None = None
 
 
 def keep(start: Start, client: Channel) -> NoReturn:
@@ -79,7 +83,7 @@ def keep(start: Start, client: Channel) -> NoReturn:
     code = 1
     try:
         os.setsid()
-        _close_others(client, start.stdio or ())
+        _close_others(client, start.stdio or (), start.auditor)
         if start.stdio is None:
             # Who captures what `run -d` prints is not to wait for the container's end.
             leave_streams(())
@@ -93,17 +97,11 @@ def keep(start: Start, client: Channel) -> NoReturn:
         os._exit(code)
 
 
-def _close_others(client: Channel, stdio: tuple[int, ...]) -> None:
+def _close_others(client: Channel, stdio: tuple[int, ...], auditor: Auditor | None) -> None:
     """Closes what the parent has open: a lock or a connection of its own is not to live as long as this does."""
-    kept = sorted({0, 1, 2, client.fileno(), *stdio})
+    kept = sorted({0, 1, 2, client.fileno(), *stdio, *([auditor.record] if auditor is not None else [])})
     for low, high in zip(kept, [*kept[1:], 1 << 16], strict=True):
         os.closerange(low + 1, high)
-    if not stdio:
-        # Detached: whoever reads what the command prints is to see its end.
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for number in range(3):
-            os.dup2(nothing, number)
-        os.close(nothing)
 
 
 class _Keeper:
@@ -149,8 +147,9 @@ class _Keeper:
             self._dispose()
             self._tell(error_message(error))
             return 125
+        denied = read_denials(os.path.join(self._directory, "denials"), _TOLD_DENIALS)
         self._dispose()
-        self._tell({"exited": self._code, "reason": self._reason})
+        self._tell({"exited": self._code, "reason": self._reason, "denied": denied})
         return self._code
 
     def _take_signals(self) -> socket.socket:
@@ -185,6 +184,8 @@ class _Keeper:
             files=_files(spec),
             has_groups=start.machine.identity.way != "single",
             signals=start.signals,
+            policy=start.container.policy,
+            auditor=start.auditor,
         )
         began = time.monotonic()
         self._holder = fork()

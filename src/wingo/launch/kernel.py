@@ -39,6 +39,7 @@ _EVERYWHERE = {
     "open_tree": 428,
     "move_mount": 429,
     "openat2": 437,
+    "pidfd_getfd": 438,
     "mount_setattr": 442,
     "landlock_create_ruleset": 444,
     "landlock_add_rule": 445,

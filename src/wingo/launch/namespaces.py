@@ -32,8 +32,10 @@ import msgspec
 
 from wingo.errors import HostError, WingoError
 from wingo.launch import kernel
+from wingo.launch.audit import Auditor
 from wingo.launch.channel import Channel, error_message
-from wingo.launch.programs import find_program
+from wingo.launch.policy import Action, Policy, decide_path
+from wingo.launch.programs import Refusal, find_program
 from wingo.launch.rooted import make_target, open_in_root, read_in_root
 from wingo.launch.runtime import Place, Program, Runtime
 from wingo.launch.spec import Mount, MountKind, Network, RunSpec
@@ -61,9 +63,10 @@ class Inside(msgspec.Struct, frozen=True):
         stdio: descriptors of the program's standard streams.
         terminal: whether they are a terminal that becomes its own.
         files: made in the container, by path: `/etc/hosts` and its like.
-        drop_to_root: whether the process is to become user 0 of the namespace.
         has_groups: whether it may give up its groups.
         signals: see `wingo.launch.runtime.Prepared`.
+        policy: what the program's role may do.
+        auditor: writes down what it may not.
     """
 
     spec: RunSpec
@@ -75,6 +78,8 @@ class Inside(msgspec.Struct, frozen=True):
     files: Mapping[str, str]
     has_groups: bool
     signals: Mapping[int, tuple[str, int]] = {}
+    policy: Policy | None = None
+    auditor: Auditor | None = None
 
 
 def hold(inside: Inside, channel: Channel) -> NoReturn:
@@ -138,6 +143,8 @@ def _hold(inside: Inside, channel: Channel) -> int:
     spec, problem = inside.spec, None
     if inside.spec.platform.os == "linux":
         spec, problem = find_program(inside.spec, root, account)
+    if problem is None and inside.policy is not None and inside.auditor is not None:
+        problem = _forbidden(inside.policy, inside.auditor, root, place, spec)
     if problem is not None:
         channel.send({"refused": problem.reason, "hint": problem.hint, "code": problem.code})
         return problem.code
@@ -162,6 +169,20 @@ def _hold(inside: Inside, channel: Channel) -> int:
     _tell_step(channel, Step.EXECUTE, began, inside.runtime.name)
     channel.send({"started": init, "namespaces": namespaces, "uid": account.uid})
     return _serve(channel, init, lambda number: _signal(init, number, root, inside.signals))
+
+
+def _forbidden(policy: Policy, auditor: Auditor, root: int, place: Place, spec: RunSpec) -> Refusal | None:
+    """Why the role may not execute the program itself; None when it may."""
+    found = open_in_root(root, spec.argv[0])
+    path = os.readlink(f"/proc/self/fd/{found}").removeprefix(place.root)
+    os.close(found)
+    decision = decide_path(policy, Action.EXEC, path)
+    if decision.allowed:
+        return None
+    auditor.write_down(decision, 1)
+    return Refusal(
+        f"the role {policy.role!r} may not start this: {decision}", "Let the table allow to execute it.", 126
+    )
 
 
 def _decoded(data: bytes) -> dict[str, object]:

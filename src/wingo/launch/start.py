@@ -22,11 +22,13 @@ class Outcome(msgspec.Struct, frozen=True):
         exit_code: the program's; 124 after a timeout, 126 and 127 when it could not be executed, 128 + N by signal N.
         reason: why, when the program did not end by itself.
         hint: what mends it.
+        denied: what its role was not allowed, in the words of `wingo.launch.audit.Auditor`.
     """
 
     exit_code: int
     reason: str = ""
     hint: str = ""
+    denied: tuple[dict[str, object], ...] = ()
 
 
 class Running:
@@ -123,7 +125,9 @@ class Running:
             self.ports = published(message["ports"])
         elif "exited" in message:
             reason, hint = str(message["reason"]), self._refused[1]
-            self._outcome = Outcome(int(str(message["exited"])), reason or self._refused[0], hint)
+            denied = message.get("denied")
+            told = tuple(denied) if isinstance(denied, list) else ()
+            self._outcome = Outcome(int(str(message["exited"])), reason or self._refused[0], hint, told)
             self._reap()
         return message
 

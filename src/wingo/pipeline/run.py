@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from wingo.errors import HostError, RequestError
 from wingo.image.model import Image, Index, images_of
+from wingo.launch.audit import Auditor, open_record
 from wingo.launch.containers import Container, Containers, proposed_name
-from wingo.launch.engines import choose_engine
+from wingo.launch.enforce import require_allowed, under_policy
+from wingo.launch.engines import choose_engine, policy_engine
 from wingo.launch.keeper import Start
 from wingo.launch.layer_store import LayerStore
 from wingo.launch.machine import Machine
+from wingo.launch.policy import Policy, Table, policy_of
+from wingo.launch.rooted import read_in_root
 from wingo.launch.runtime import Prepared
 from wingo.launch.spec import MountKind, RunRequest, RunSpec, parse_name, plan_run
 from wingo.launch.stack import Stack, Storage
 from wingo.launch.start import Running, start
 from wingo.launch.steps import Step, Timed
 from wingo.launch.wine.finding import Runner
+from wingo.linux.accounts import Account, find_account
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.place import Place
 from wingo.pipeline.transfer import read_platform
@@ -41,6 +46,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         stdio: the program's standard streams; None: its output is kept in the log.
         terminal: whether they are a terminal.
         with_base: Windows: whether the base's files are taken too, where Wine has none.
+        table: what roles may do; None: the sandbox's own limits are all.
+        table_name: what the table is called, for messages.
+        role: whose permissions the program has.
     """
 
     platform: str = ""
@@ -49,6 +57,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     stdio: tuple[int, int, int] | None = None
     terminal: bool = False
     with_base: bool = False
+    table: Table | None = None
+    table_name: str = ""
+    role: str = ""
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -101,6 +112,10 @@ def run_image(
     layers = Timed(Step.LAYERS, seconds, f"{len(prepared.lowers)} layers, {new} of them unpacked now")
     containers.sweep(machine.tools)
     spec = prepared.spec
+    policy = _policy(options, spec, prepared.lowers)
+    if policy is not None:
+        require_allowed(policy, spec)
+        spec = under_policy(policy, spec)
     container = Container(
         name=spec.name,
         image=str(source),
@@ -117,6 +132,7 @@ def run_image(
         env=spec.env,
         cwd=spec.cwd,
         loader=prepared.loader,
+        policy=policy,
     )
     directory = containers.create(container)
     stack = Stack(
@@ -126,21 +142,29 @@ def run_image(
         options.storages,
         machine.tools.get("fuse-overlayfs", ""),
     )
+    runtime, auditor = prepared.runtime, None
+    if policy is not None:
+        record = open_record(directory)
+        auditor = Auditor(policy, machine.architecture, record)
+        runtime = policy_engine(policy, machine, auditor)
     running = start(
         Start(
             spec=spec,
             container=container,
             containers=containers,
             stack=stack,
-            runtime=prepared.runtime,
+            runtime=runtime,
             machine=machine,
             stdio=options.stdio,
             terminal=options.terminal,
             now=now,
             signals=prepared.signals,
             ending=prepared.ending,
+            auditor=auditor,
         )
     )
+    if auditor is not None:
+        os.close(auditor.record)
     return Started(running, spec, (metadata, layers), prepared.notes)
 
 
@@ -207,6 +231,44 @@ def prepare_linux(
     each(places.jobs, store.unpack, missing)
     lowers = tuple(store.path(layer.diff_id) for layer in image.layers)
     return Prepared(spec, lowers, engine), len(missing)
+
+
+def _policy(options: RunOptions, spec: RunSpec, lowers: Sequence[str]) -> Policy | None:
+    """The permissions of the role, for this container's user.
+
+    Raises:
+        RequestError: the table has no such role, or is not for this platform.
+    """
+    if options.table is None:
+        return None
+    if spec.platform.os != "linux":
+        raise RequestError(
+            f"--policy holds Linux programs only, and this one is for {spec.platform}",
+            hint="Leave it out: the sandbox of the drive and the network holds without it.",
+        )
+    account = account_in(lowers, spec.user)
+    variables = {
+        "uid": str(account.uid),
+        "gid": str(account.gid),
+        "user": account.name or str(account.uid),
+        "name": spec.name,
+    }
+    return policy_of(options.table, options.role, variables, options.table_name)
+
+
+def account_in(lowers: Sequence[str], user: str) -> Account:
+    """A user as unpacked layers know it, the highest /etc/passwd and /etc/group first."""
+    texts = []
+    for path in ("etc/passwd", "etc/group"):
+        found = ""
+        for layer in reversed(lowers):
+            root = os.open(layer, os.O_PATH | os.O_DIRECTORY)
+            found = read_in_root(root, path)
+            os.close(root)
+            if found:
+                break
+        texts.append(found)
+    return find_account(user, *texts)
 
 
 def unpacked_directory(places: Places) -> str:
