@@ -87,6 +87,12 @@ class Host:
         """The directory that a file is in."""
         return os.path.dirname(self.path(path))
 
+    def has_program(self, name: str) -> bool:
+        """Whether a program is on PATH."""
+        import shutil
+
+        return shutil.which(name, path=self.environment.get("PATH")) is not None
+
     def read_text(self, path: str) -> str:
         """A small text file.
 

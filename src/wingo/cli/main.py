@@ -41,6 +41,7 @@ COMMANDS = {
     "hive": "read, change, compare and check Windows registry hives",
     "optimize": "disable what Windows images start without need, safely and with a way back",
     "base": "list, fetch and show the base images in the cache",
+    "bench": "measure images side by side: sizes, start, memory, CPU",
     "login": "store the credentials of a registry",
     "logout": "remove the credentials of a registry",
     "completion": "print the completion script of a shell",

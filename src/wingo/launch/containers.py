@@ -253,10 +253,12 @@ class Containers:
 
     def _is_young(self, name: str) -> bool:
         """Whether a container may still be on the way to its keeper: another wingo has just made its directory."""
+        path = self.directory(name)
         try:
-            return abs(time.time() - os.stat(os.path.join(self.directory(name), "container.json")).st_mtime) < _YOUNG
+            age = time.time() - os.stat(os.path.join(path, "container.json")).st_mtime
         except OSError:
             return False
+        return abs(age) < _YOUNG and not os.path.exists(os.path.join(path, "state.json"))
 
     def _missing(self, name: str) -> RequestError:
         from difflib import get_close_matches

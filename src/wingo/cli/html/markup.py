@@ -60,13 +60,17 @@ def tag(name: str, /, *children: Child, **attributes: str | int | bool | None) -
     return Html(f"{start}{markup(children)}</{name}>")
 
 
-def page(title: str, lead: Child, sections: Iterable[Html]) -> str:
+_FROM_BYTES = "from the bytes of the image; nothing of it was run."
+
+
+def page(title: str, lead: Child, sections: Iterable[Html], *, made: str = _FROM_BYTES) -> str:
     """A whole page.
 
     Args:
         title: of the window, and the first heading.
         lead: what stands under the heading.
         sections: from top to bottom.
+        made: the end of the line at the foot: what the page was made from.
     """
     # Nothing may be fetched and no script may run, whatever an image's names try.
     policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -81,6 +85,6 @@ def page(title: str, lead: Child, sections: Iterable[Html]) -> str:
     body = (
         tag("header", tag("h1", title), lead),
         tag("main", *sections),
-        tag("footer", f"Made by wingo {VERSION} from the bytes of the image; nothing of it was run."),
+        tag("footer", f"Made by wingo {VERSION} {made}"),
     )
     return f"<!doctype html>\n{tag('html', tag('head', *head), tag('body', *body), lang='en')}\n"

@@ -82,6 +82,7 @@ svg .sr { fill: var(--rest); }
 svg rect { stroke: var(--edge); stroke-width: 1; }
 svg rect.frame { fill: none; stroke-width: 3; }
 svg text { fill: var(--on); font: 11px system-ui, sans-serif; pointer-events: none; }
+svg text.name { fill: var(--ink); font-size: 12px; } svg rect.whisker { fill: var(--ink); stroke: none; }
 svg text.head { font-weight: 700; font-size: 12px; }
 svg.narrow { display: none; }
 .findings { list-style: none; margin: 0; padding: 0; }

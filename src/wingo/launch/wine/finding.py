@@ -29,6 +29,10 @@ _HINT = "Install Debian's: apt-get install --no-install-recommends wine64; or Wi
 _VERSION = re.compile(r"wine-([0-9]+)\.([0-9]+)")
 
 
+class NoWine(HostError):
+    """This machine has no Wine that could start Windows images."""
+
+
 class Finished(Protocol):
     """How a program ended."""
 
@@ -85,11 +89,11 @@ def find_wine(environment: Mapping[str, str], runner: Runner) -> Wine:
         runner: asks it for its version.
 
     Raises:
-        HostError: it is missing, too old, for 32 bits only, or this is no Linux on amd64.
+        NoWine: it is missing, too old, for 32 bits only, or this is no Linux on amd64.
     """
     machine = os.uname().machine if hasattr(os, "uname") else sys.platform
     if sys.platform != "linux" or machine != "x86_64":
-        raise HostError(
+        raise NoWine(
             f"Windows images are started through Wine, which wingo does on Linux for amd64 only, not on {sys.platform} {machine}",
             hint="Run it in a Linux virtual machine or on a CI runner for amd64, or use a Windows host.",
         )
@@ -97,7 +101,7 @@ def find_wine(environment: Mapping[str, str], runner: Runner) -> Wine:
     folders = [*(folder for folder in path.split(os.pathsep) if folder.startswith("/")), *_DIRECTORIES]
     found = [real for folder in folders for name in _LOADERS if (real := _program(os.path.join(folder, name)))]
     if not found:
-        raise HostError("a Windows image needs Wine to start here, and it is not installed", hint=_HINT)
+        raise NoWine("a Windows image needs Wine to start here, and it is not installed", hint=_HINT)
     loader = found[0]
     beside = os.path.dirname(loader)
     server = next(
@@ -105,7 +109,7 @@ def find_wine(environment: Mapping[str, str], runner: Runner) -> Wine:
         "",
     )
     if not server:
-        raise HostError(f"{loader} has no wineserver beside it or on PATH", hint=_HINT)
+        raise NoWine(f"{loader} has no wineserver beside it or on PATH", hint=_HINT)
     return Wine(loader, server, _version(loader, path, runner), _dlls(loader), os.stat(loader).st_mtime_ns)
 
 
@@ -126,10 +130,10 @@ def _version(loader: str, path: str, runner: Runner) -> str:
     text = done.stdout.decode("utf-8", "replace").strip()
     matched = _VERSION.match(text)
     if done.status != 0 or matched is None:
-        raise HostError(f"{loader} does not say its version: {text[:200]!r}", hint=_HINT)
+        raise NoWine(f"{loader} does not say its version: {text[:200]!r}", hint=_HINT)
     if (int(matched[1]), int(matched[2])) < MINIMUM:
         least = ".".join(map(str, MINIMUM))
-        raise HostError(f"{loader} is {text[:100]}, and wingo needs {least} or newer", hint=_HINT)
+        raise NoWine(f"{loader} is {text[:100]}, and wingo needs {least} or newer", hint=_HINT)
     return text.splitlines()[0]
 
 
