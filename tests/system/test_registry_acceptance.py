@@ -50,14 +50,33 @@ def recovered(hives):
     return open_hive(hives["SYSTEM"], [hives["SYSTEM.LOG1"], hives["SYSTEM.LOG2"]])
 
 
-@pytest.fixture
-def host(tmp_path):
+def machine(tmp_path):
     (tmp_path / "keylight.reg").write_bytes(KEYLIGHT)
     (tmp_path / "pause.toml").write_text(
         'name = "pause"\n[[service]]\nname = "diagtrack"\nstart = "delete"\n'
         'reason = "causes CPU spikes and delays pod/container startup"\nsource = "microsoft/windows-pause-image-base"\n'
     )
     return FakeHost(str(tmp_path), str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def host(tmp_path):
+    return machine(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def paused(hives, tmp_path_factory):
+    """An application on a base, `app`, and the same as Microsoft's pause image has it, `pause`."""
+    folder = tmp_path_factory.mktemp("paused")
+    Layout(str(folder / "app")).write(application(windows_base(hives=hives)), ["latest"])
+    host = machine(folder)
+    run(host, "optimize", "apply", "oci:app", "--profile", "pause.toml", "--reg", "keylight.reg", "-o", "oci:pause")
+    return folder, host
+
+
+def deltas_of(folder) -> dict[str, bytes]:
+    with open_tar(Layout(str(folder / "pause")).read().layers[1]) as tar:
+        return {member.name: content.read() for member, content in read_tar(tar) if member.size}
 
 
 def application(base):
@@ -73,14 +92,11 @@ def run(host, *argv, code=0) -> str:
     return text
 
 
-def test_the_container_practice_of_microsoft(host, hives, recovered, tmp_path):
-    before = application(windows_base(hives=hives))
-    Layout(str(tmp_path / "app")).write(before, ["latest"])
-    run(host, "optimize", "apply", "oci:app", "--profile", "pause.toml", "--reg", "keylight.reg", "-o", "oci:pause")
-    after = Layout(str(tmp_path / "pause")).read()
+def test_the_container_practice_of_microsoft(paused, recovered):
+    folder, host = paused
+    before, after = (Layout(str(folder / name)).read() for name in ("app", "pause"))
     assert [layer.diff_id for layer in after.layers[::2]] == [layer.diff_id for layer in before.layers]
-    with open_tar(after.layers[1]) as tar:
-        deltas = {member.name: content.read() for member, content in read_tar(tar) if member.size}
+    deltas = deltas_of(folder)
     system, software = deltas["Hives/SYSTEM_DELTA"], deltas["Hives/SOFTWARE_DELTA"]
     assert len(system) == 2 * 4096
     assert all(fsck(data) == () for data in deltas.values())
@@ -120,20 +136,15 @@ def test_the_container_practice_of_microsoft(host, hives, recovered, tmp_path):
 
     # and back
     run(host, "optimize", "undo", "oci:pause", "-o", "oci:back")
-    assert Layout(str(tmp_path / "back")).read().digest == before.digest
+    assert Layout(str(folder / "back")).read().digest == before.digest
 
 
-def test_libregf_reads_the_layer(host, hives, tmp_path):
+def test_libregf_reads_the_layer(paused, tmp_path):
     try:
         import pyregf
     except ImportError:
         missing("libregf-python")
-    Layout(str(tmp_path / "app")).write(windows_base(hives=hives), ["latest"])
-    run(host, "optimize", "apply", "oci:app", "--profile", "pause.toml", "-o", "oci:pause")
-    with open_tar(Layout(str(tmp_path / "pause")).read().layers[1]) as tar:
-        for member, content in read_tar(tar):
-            if member.name == "Hives/SYSTEM_DELTA":
-                (tmp_path / "delta").write_bytes(content.read())
+    (tmp_path / "delta").write_bytes(deltas_of(paused[0])["Hives/SYSTEM_DELTA"])
     file = pyregf.file()
     file.open(str(tmp_path / "delta"))
     key = file.get_root_key()

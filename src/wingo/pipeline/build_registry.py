@@ -16,7 +16,7 @@ from wingo.pipeline.assemble import REGISTRY_COMMENT, added_layer
 from wingo.pipeline.hives import read_hive_file
 from wingo.pipeline.image_hives import read_image_hives
 from wingo.pipeline.optimizing import Wanted, safe_plan
-from wingo.pipeline.registry_layers import pack_registry_layer, plan_registry
+from wingo.pipeline.registry_layers import pack_registry_layer, plan_registry, verify_layer
 from wingo.windows.profile import Profile, ServiceRule, ValueRule, check_profile
 
 if TYPE_CHECKING:
@@ -112,5 +112,6 @@ def plan_for_base(base: Image | None, wanted: Wanted, places: Places, *, epoch: 
     if layer is None:
         return RegistryLayer(None, notes)
     packed = pack_registry_layer(layer, places, created_by="wingo build", epoch=epoch)
+    verify_layer(packed, hives, layer, places)
     comment = REGISTRY_COMMENT + ", ".join(HIVES[hive] for hive in layer.changed)
     return RegistryLayer(added_layer(packed, "wingo build", comment, epoch), notes)

@@ -6,6 +6,7 @@ The base's hives are `Windows\System32\config` of the lowest layer (or its `Hive
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -14,9 +15,10 @@ import msgspec
 from wingo.archive.unpack import Member, MemberKind, open_tar, read_tar, safe_components
 from wingo.errors import ContentError, Malformed, RequestError
 from wingo.hive.keys import Key
+from wingo.hive.logs import recover
 from wingo.hive.merge import merge
 from wingo.hive.paths import HIVES
-from wingo.hive.read import Hive, open_hive
+from wingo.hive.read import Hive, open_hive, read_base_block
 from wingo.image.model import Image, Layer
 from wingo.oci.digest import Digest, encoded_of
 from wingo.oci.wire import decoder
@@ -115,7 +117,7 @@ def read_image_hives(image: Image, places: Places, *, allow_dirty: bool = False)
         try:
             if not _has_base(layers, hive):
                 continue
-            logs = [_content(layers[0], f"{hive}{log} {_BASE}", places) for log in _LOGS]
+            logs = [_content(layers[0].files, f"{hive}{log} {_BASE}", places) for log in _LOGS]
             bases[hive] = open_hive(
                 _needed(layers[0], f"{hive} {_BASE}", places), [log for log in logs if log], allow_dirty=allow_dirty
             )
@@ -144,6 +146,12 @@ def hive_files(image: Image, places: Places) -> Iterator[tuple[str, bytes]]:
             if hive in HIVES:
                 what = f"Hives/{LAYER_NAMES[hive]}_Delta" if kind == _DELTA else f"Windows/System32/config/{hive}"
                 yield f"layer {number}: {what}", _needed(found, name, places)
+
+
+def delta_files(layer: Layer, places: Places) -> dict[str, bytes]:
+    """The hives of a layer that changes some, by name."""
+    found = layer_hives(layer, places)
+    return {hive: _needed(found, f"{hive} {_DELTA}", places) for hive in HIVES if hive in found.deltas}
 
 
 def hives_at_hand(image: Image, places: Places) -> bool:
@@ -197,8 +205,23 @@ def _extract(layer: Layer, places: Places) -> dict[str, tuple[Digest, int]]:
     for name, target in links:
         if target in by_path:
             _put(files, name, by_path[target])
+    _recover(files, places)
     task.done(f"{len(files)} found")
     return files
+
+
+def _recover(files: dict[str, tuple[Digest, int]], places: Places) -> None:
+    """Applies the logs of hives that are dirty, once; where that cannot be, the hive stays as it is, and is refused when read."""
+    for hive in HIVES:
+        name = f"{hive} {_BASE}"
+        logs = [data for log in _LOGS if (data := _content(files, f"{hive}{log} {_BASE}", places))]
+        data = _content(files, name, places) if logs else None
+        try:
+            if data is not None and read_base_block(data).is_dirty:
+                clean = recover(data, logs)
+                files[name] = _store(io.BytesIO(clean), len(clean), places), len(clean)
+        except Malformed:
+            continue
 
 
 def _put(files: dict[str, tuple[Digest, int]], name: str, kept: tuple[Digest, int]) -> None:
@@ -210,16 +233,20 @@ def _put(files: dict[str, tuple[Digest, int]], name: str, kept: tuple[Digest, in
 
 
 def _keep(member: Member, content: BinaryIO, places: Places) -> tuple[Digest, int]:
-    from zstandard import ZstdCompressor
-
     if member.size > MAX_HIVE_BYTES:
         raise Malformed("layer", f"{member.name[:80]} has {member.size} bytes, more than a hive is read of")
-    compressor = ZstdCompressor(level=3).compressobj(size=member.size)
+    return _store(content, member.size, places), member.size
+
+
+def _store(content: BinaryIO, size: int, places: Places) -> Digest:
+    from zstandard import ZstdCompressor
+
+    compressor = ZstdCompressor(level=3).compressobj(size=size)
     with places.cache.blobs.writer() as writer:
         while data := content.read(_COPY):
             writer.write(compressor.compress(data))
         writer.write(compressor.flush())
-        return writer.keep(), member.size
+        return writer.keep()
 
 
 def _hive_at(path: tuple[str, ...]) -> str:
@@ -244,17 +271,17 @@ def _has_base(layers: Sequence[LayerHives], hive: str) -> bool:
 
 
 def _needed(layer: LayerHives, name: str, places: Places) -> bytes:
-    data = _content(layer, name, places)
+    data = _content(layer.files, name, places)
     assert data is not None
     return data
 
 
-def _content(layer: LayerHives, name: str, places: Places) -> bytes | None:
+def _content(files: Mapping[str, tuple[Digest, int]], name: str, places: Places) -> bytes | None:
     from zstandard import ZstdDecompressor
 
-    if name not in layer.files:
+    if name not in files:
         return None
-    digest, size = layer.files[name]
+    digest, size = files[name]
     stored = places.cache.blobs.read(digest, MAX_HIVE_BYTES)
     if stored is None:
         raise RequestError("a hive has gone from the cache", hint="Run the same command again: it is fetched anew.")

@@ -23,7 +23,7 @@ from wingo.image.model import Image, Index, Layer
 from wingo.oci.place import Place
 from wingo.pipeline.assemble import REGISTRY_COMMENT, added_layer
 from wingo.pipeline.choosing import runnable_images
-from wingo.pipeline.image_hives import ImageHives, read_image_hives
+from wingo.pipeline.image_hives import ImageHives, delta_files, read_image_hives
 from wingo.pipeline.transfer import TransferReport, completed, read_platform, send
 from wingo.windows.layer import plan_layer
 from wingo.windows.registry import Registry, changes, delta_hives, edited, hive_requests
@@ -153,18 +153,18 @@ def change_image(
     layer = pack_registry_layer(plan, places, created_by=created_by, epoch=epoch)
     comment = REGISTRY_COMMENT + ", ".join(HIVES[hive] for hive in plan.changed)
     result = insert_layer(image, plan.position, added_layer(layer, created_by, comment, epoch))
-    verify_registry(result, plan.after, places)
+    verify_layer(layer, hives, plan, places)
     return ChangedImage(image, result, plan, tuple(edits))
 
 
-def verify_registry(image: Image, intended: Registry, places: Places) -> None:
-    """Reads an image's hives back and compares them.
+def verify_layer(layer: Layer, hives: ImageHives, plan: RegistryPlan, places: Places) -> None:
+    """Reads a packed layer back, merges it with the image's other hives, and compares.
 
     Raises:
-        AssertionError: they are not what was meant: a bug of wingo's.
+        AssertionError: it is not what was meant: a bug of wingo's.
     """
-    found = changes(intended, read_image_hives(image, places).registry())
-    if found:
+    packed = msgspec.structs.replace(plan, deltas=delta_files(layer, places))
+    if found := changes(plan.after, with_deltas(hives, packed)):
         raise AssertionError(f"the registry that was written differs in {', '.join(found)}")
 
 
