@@ -77,7 +77,7 @@ class Demands(msgspec.Struct, frozen=True):
         deny: capabilities, packages and modules; of the latter, all below.
         allow: packages that may bring a denied capability, by its name; all below.
         vulnerabilities: a database, or None.
-        imports: which package imports which, by "os/architecture"; {} when no sources are at hand.
+        imports: which package imports which, by `imports_key`; {} when no sources are at hand.
     """
 
     deny: tuple[str, ...] = ()
@@ -94,6 +94,11 @@ class Demands(msgspec.Struct, frozen=True):
     def paths(self) -> tuple[str, ...]:
         """The packages and modules among what is denied."""
         return tuple(item for item in self.deny if item not in BY_NAME)
+
+
+def imports_key(goos: str, goarch: str, main: str) -> str:
+    """What a program's imports are found by: the imports of one main package differ from system to system."""
+    return f"{goos}/{goarch} {main}"
 
 
 NOTHING = Demands()

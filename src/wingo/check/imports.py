@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 
 
-class ImportGraph(msgspec.Struct, frozen=True):
+class ImportGraph(msgspec.Struct, frozen=True, dict=True):
     """The imports of a program's packages, for one system.
 
     Attributes:
         main: the main package's path.
-        imports: by package: what it imports.
+        imports: by package: what it imports; other programs' packages may be among them.
         standard: Go's own packages among them.
     """
 
@@ -22,23 +23,27 @@ class ImportGraph(msgspec.Struct, frozen=True):
 
     def chain(self, package: str) -> tuple[str, ...]:
         """A shortest way from the main package to another one, both included; () when there is none."""
-        target = self.main if package == "main" else package
-        came: dict[str, str] = {self.main: ""}
+        way = [self.main if package == "main" else package]
+        if way[0] not in self._came:
+            return ()
+        while self._came[way[-1]]:
+            way.append(self._came[way[-1]])
+        return tuple(way[::-1])
+
+    @cached_property
+    def _came(self) -> dict[str, str]:
+        """Every package of the program, and through which one it was come to first."""
+        came = {self.main: ""}
         pending = [self.main]
         for each in pending:
-            if each == target:
-                way = [each]
-                while came[way[-1]]:
-                    way.append(came[way[-1]])
-                return tuple(way[::-1])
             for other in self.imports.get(each, ()):
                 if other not in came:
                     came[other] = each
                     pending.append(other)
-        return ()
+        return came
 
     def importers(self, package: str) -> tuple[str, ...]:
-        """The packages that are not Go's own and import another one directly, by name."""
+        """The program's packages that are not Go's own and import another one directly, by name."""
         return tuple(
-            sorted(each for each, imports in self.imports.items() if package in imports and each not in self.standard)
+            sorted(each for each in self._came.keys() - self.standard if package in self.imports.get(each, ()))
         )

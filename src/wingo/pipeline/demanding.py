@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.check.demands import Demands, read_demands
+from wingo.check.demands import Demands, imports_key, read_demands
 from wingo.check.imports import ImportGraph
 from wingo.check.vulnerabilities import MAX_DOCUMENT, Vulnerabilities
 from wingo.errors import ContentError, HostError, RequestError, WingoError
@@ -128,10 +128,10 @@ def with_imports(
             except WingoError:
                 continue  # the program was built; what go list lacks, only the ways lack
             mains = [each.import_path for each in packages if each.name == "main" and not each.dep_only]
-            if len(mains) == 1:
-                imports = {each.import_path: each.imports for each in packages}
-                standard = frozenset(each.import_path for each in packages if each.standard)
-                graphs.setdefault(f"{goos}/{goarch}", ImportGraph(mains[0], imports, standard))
+            imports = {each.import_path: each.imports for each in packages}
+            standard = frozenset(each.import_path for each in packages if each.standard)
+            for main in mains:
+                graphs.setdefault(imports_key(goos, goarch, main), ImportGraph(main, imports, standard))
     return msgspec.structs.replace(demands, imports=graphs)
 
 

@@ -291,7 +291,7 @@ class _Making:
                 self.places,
                 policy,
                 self.host.now(),
-                demands=with_sources(demands, self.request.targets, index, self.host),
+                demands=with_sources(demands, self.request.targets or (".",), index, self.host),
                 below=self.below,
                 base_files=BaseFiles.REMEMBERED,
             )

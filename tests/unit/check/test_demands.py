@@ -10,7 +10,7 @@ from struct import pack
 
 import pytest
 
-from wingo.check.demands import Demands, is_below, read_demands
+from wingo.check.demands import Demands, imports_key, is_below, read_demands
 from wingo.check.finding import Severity
 from wingo.check.imports import ImportGraph
 from wingo.check.policy import Policy
@@ -36,6 +36,7 @@ GRAPH = ImportGraph(
     },
     frozenset({"fmt", "os", "os/exec"}),
 )
+KEY = imports_key("linux", "amd64", "example.com/app")
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ CALLS = ((1, 2), (2, 3))
 
 
 def test_a_denied_capability_with_the_way_to_it(find: Find) -> None:
-    demands = Demands(("exec",), imports={"linux/amd64": GRAPH})
+    demands = Demands(("exec",), imports={KEY: GRAPH})
     found = find(image(*EXEC, calls=CALLS), demands)
     assert found["WGO601"] == (
         "app starts other programs (exec), which the policy denies; brought by "
@@ -95,7 +96,7 @@ def test_denied_packages_and_modules(find: Find) -> None:
     assert find(image(*functions), Demands(("net/http/pprof",)))["WGO602"] == (
         "app has the package net/http/pprof, which the policy denies"
     )
-    found = find(image(*functions), Demands(("example.com/lib",), imports={"linux/amd64": GRAPH}))
+    found = find(image(*functions), Demands(("example.com/lib",), imports={KEY: GRAPH}))
     assert found["WGO602"] == (
         "app has the module example.com/lib v1.2.0 "
         "(example.com/app → example.com/app/internal → example.com/lib/run), which the policy denies"
@@ -104,7 +105,7 @@ def test_denied_packages_and_modules(find: Find) -> None:
 
 
 def test_unsafe_needs_sources(find: Find) -> None:
-    with_sources = Demands(("unsafe",), imports={"linux/amd64": GRAPH})
+    with_sources = Demands(("unsafe",), imports={KEY: GRAPH})
     assert find(image("main.main"), with_sources)["WGO601"].endswith(
         "import unsafe, which the policy denies: example.com/app → example.com/app/internal → example.com/lib/run"
     )
@@ -162,6 +163,8 @@ def test_chains() -> None:
     assert GRAPH.chain("main") == ("example.com/app",)
     assert GRAPH.chain("nowhere") == ()
     assert GRAPH.importers("unsafe") == ("example.com/lib/run",)
+    # What only another program imports is not this one's.
+    assert ImportGraph("a", {"a": ("b",), "c": ("unsafe",)}).importers("unsafe") == ()
 
 
 # The database of vulnerabilities.

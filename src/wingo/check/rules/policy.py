@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wingo.check.capabilities import BY_NAME
-from wingo.check.demands import is_below
+from wingo.check.demands import imports_key, is_below
 from wingo.check.finding import Problem, Severity
 from wingo.check.imports import ImportGraph
 from wingo.check.rule import Group, Needs, image_rule
@@ -204,8 +204,7 @@ def _vulnerable(program: GoProgram, match: Match, what: str, mend: str) -> Itera
 def _graph(image: ImageSubject, program: GoProgram) -> ImportGraph | None:
     """The imports of this program; None when its sources are not at hand."""
     config = image.config
-    graph = image.demands.imports.get(f"{config.os}/{config.architecture}")
-    return graph if graph is not None and graph.main == program.info.path else None
+    return image.demands.imports.get(imports_key(config.os, config.architecture, program.info.path))
 
 
 def _way(package: str, graph: ImportGraph | None) -> str:
