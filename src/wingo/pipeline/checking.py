@@ -79,7 +79,7 @@ class HostReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     why_not: dict[str, str] = {}
 
 
-class PlaceReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+class PlaceReport(msgspec.Struct, frozen=True, rename="camel"):
     """What was found at one place.
 
     Attributes:
@@ -103,7 +103,7 @@ class PlaceReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel
     hosts: tuple[HostReport, ...] = ()
 
 
-class CheckReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+class CheckReport(msgspec.Struct, frozen=True, rename="camel"):
     """What `wingo check` found.
 
     Attributes:

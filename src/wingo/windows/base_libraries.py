@@ -75,11 +75,12 @@ _ABSENT_IN_SERVERCORE = dict.fromkeys(
     ("avicap32.dll", "avifil32.dll", "dsound.dll", "dxva2.dll", "glu32.dll", "opengl32.dll", "msvfw32.dll"),
     _NOT_IN_CORE,
 )
-_TABLES = {
+TABLES = {
     "nanoserver": (_PRESENT_IN_NANOSERVER, _ABSENT_IN_NANOSERVER),
     "servercore": (_PRESENT_IN_SERVERCORE, _ABSENT_IN_SERVERCORE),
     "server": (_PRESENT_IN_SERVERCORE, {}),
 }
+"""By flavour: what is known to be there, and what is known not to be; each with its source."""
 _API_SETS = ("api-ms-", "ext-ms-")
 
 
@@ -96,7 +97,7 @@ def library_in(flavour: str, name: str) -> Library:
         name: "netapi32.dll", in any case.
     """
     plain = name.lower()
-    present, absent = _TABLES.get(flavour, ({}, {}))
+    present, absent = TABLES.get(flavour, ({}, {}))
     if plain in absent:
         return Library(Knowledge.ABSENT, absent[plain])
     if plain in present:
