@@ -303,6 +303,19 @@ def test_nothing_is_run_again(site: Site) -> None:
     assert "built in" in site.said
 
 
+def test_a_build_cache_travels(site: Site) -> None:
+    first = site.build(
+        FOURTH, "--cache-to", f"{site.registry.host}/team/cache:main", "--cache-to", f"oci:{site.folder}/kept"
+    )
+    for source in (f"{site.registry.host}/team/cache:main", f"oci:{site.folder}/kept"):
+        site.cache = site.folder / f"cache-{len(source)}-{source[:3]}"
+        again = site.build(FOURTH, "--cache-from", source, "--cache-from", f"oci:{site.folder}/nothing-there")
+        assert "nothing had changed" in site.said, site.said
+        assert again.manifest == first.manifest
+    site.build(FOURTH, "--cache-from", f"oci:{first.folder}:t", status=2)
+    assert "is no build cache" in site.said
+
+
 def test_sandbox_steps(site: Site) -> None:
     site.write("secret", "s3cret")
     layout = site.build(

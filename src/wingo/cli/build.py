@@ -49,6 +49,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how a Dockerfile's steps are done")
     group.add_argument("--allow-network", action="store_true", help="steps that fetch something may")
     group.add_argument("--no-cache", action="store_true", help="do every step anew")
+    group.add_argument(
+        "--cache-from", action="append", metavar="PLACE", help="take steps' results from there: a reference or oci:DIR"
+    )
+    group.add_argument("--cache-to", action="append", metavar="PLACE", help="write steps' results to there")
     group.add_argument("--explain", action="store_true", help="print the plan as it goes")
     add_settings(parser)
     add_output(parser)
@@ -93,13 +97,24 @@ _WITHOUT_MEANING = (
     "stop_signal", "copy", "data_dir", "reg", "disable_service",
 )  # fmt: skip
 """Flags for what a Dockerfile says itself."""
-_OF_DOCKERFILES = ("target", "build_arg", "build_context", "secret", "allow_network", "no_cache", "explain")
+_OF_DOCKERFILES = (
+    "target",
+    "build_arg",
+    "build_context",
+    "secret",
+    "allow_network",
+    "no_cache",
+    "cache_from",
+    "cache_to",
+    "explain",
+)
 
 
 def _of_dockerfile(args: argparse.Namespace, targets: tuple[str, ...], host: Host) -> tuple[BuildReport, Settings]:
     """Builds a Dockerfile."""
     from wingo.errors import RequestError
     from wingo.pipeline.dockerfile import DockerfileBuild, build_dockerfile
+    from wingo.pipeline.dockerfile_cache import cache_places
     from wingo.pipeline.dockerfile_request import read_dockerfile_request
     from wingo.pipeline.request import read_request
 
@@ -118,6 +133,8 @@ def _of_dockerfile(args: argparse.Namespace, targets: tuple[str, ...], host: Hos
         allow_network=args.allow_network,
         no_cache=args.no_cache,
         explain=args.explain,
+        cache_from=cache_places(args.cache_from or (), "--cache-from"),
+        cache_to=cache_places(args.cache_to or (), "--cache-to"),
     )
     return build_dockerfile(request, host), settings
 

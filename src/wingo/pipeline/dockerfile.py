@@ -24,6 +24,7 @@ from wingo.image.derive import AddedLayer, ConfigPatch, common_family, derive, m
 from wingo.image.model import Image, Index
 from wingo.oci import annotations as keys
 from wingo.oci.config import History
+from wingo.oci.place import Place
 from wingo.oci.platform import Platform
 from wingo.oci.reference import Reference
 from wingo.oci.wire import MAX_CONFIG_BYTES, document
@@ -62,6 +63,8 @@ class DockerfileBuild(msgspec.Struct, frozen=True, kw_only=True):
     allow_network: bool = False
     no_cache: bool = False
     explain: bool = False
+    cache_from: tuple[Place, ...] = ()
+    cache_to: tuple[Place, ...] = ()
 
 
 def build_dockerfile(request: DockerfileBuild, host: Host) -> BuildReport:
@@ -97,6 +100,8 @@ class _Building:
         report, artifact = self._assemble(images)
         shipped = ship([(report, artifact)], self.request.build, self.places)
         assert shipped is not None
+        for place in self.request.cache_to:
+            self.actions.cache.write(place)
         unchanged = self.actions.ran == 0
         return BuildReport(shipped, tuple(self.notes), unchanged=unchanged)
 

@@ -17,9 +17,9 @@ from wingo.dockerfile.plan import StagePlan
 from wingo.dockerfile.source import At, DockerfileError, printable
 from wingo.dockerfile.steps import CopyFiles, RunGo, RunLowered, RunSandbox
 from wingo.errors import ContentError, HostError
-from wingo.oci.digest import Digest
 from wingo.oci.platform import Platform
-from wingo.pipeline.dockerfile_copy import Placed, place
+from wingo.pipeline.dockerfile_cache import StepCache
+from wingo.pipeline.dockerfile_copy import Placed, place, stage_path
 from wingo.pipeline.dockerfile_downloads import (
     Downloads,
     cached_content,
@@ -68,6 +68,7 @@ class Actions:
 
     Attributes:
         context: the build context.
+        cache: what earlier builds did.
         ran: how many programs were run.
     """
 
@@ -76,6 +77,9 @@ class Actions:
         self.context = Context(request.dockerfile.context, request.dockerfile.path)
         self.go = GoRunner(host, allow_network=request.allow_network)
         self.downloads = Downloads(host, places, allow_network=request.allow_network)
+        self.cache = StepCache(places, anew=request.no_cache)
+        for source in request.cache_from:
+            self.cache.add_source(source)
         self._named: dict[str, DirectoryTree] = {}
         self._images: dict[str, Tree] = {}
         self.ran = 0
@@ -116,8 +120,6 @@ class Actions:
         return stage.put(placed, action.chown, mode, at, created_by)
 
     def _added(self, action: CopyFiles, placed: list[Placed], stage: BuiltStage, at: At) -> list[Placed]:
-        from wingo.pipeline.dockerfile_copy import stage_path
-
         target = stage_path(action.destination)
         result: list[Placed] = []
         for item in placed:
@@ -283,20 +285,21 @@ class Actions:
     # Memory
 
     def _remembered(self, key: str, make: Callable[[], _Kept]) -> _Kept:
-        if not self.request.no_cache:
-            data = self.places.cache.record(_KIND, key)
-            if data is not None:
-                try:
-                    kept = msgspec.json.decode(data, type=_Kept)
-                except msgspec.DecodeError:
-                    self.places.cache.forget_record(_KIND, key)
-                else:
-                    blobs = self.places.cache.blobs
-                    if all(not item.digest or blobs.has(Digest(item.digest), item.size) for item in kept.found):
-                        return kept
+        data = self.cache.get(_KIND, key)
+        if data is not None:
+            try:
+                kept = msgspec.json.decode(data, type=_Kept)
+            except msgspec.DecodeError:
+                self.cache.forget(_KIND, key)
+            else:
+                if all(not item.digest or self.cache.has(item.digest, item.size) for item in kept.found):
+                    return kept
         kept = make()
         if not kept.status:
-            self.places.cache.keep_record(_KIND, key, msgspec.json.encode(kept))
+            self.cache.keep(_KIND, key, msgspec.json.encode(kept))
+            for item in kept.found:
+                if item.digest:
+                    self.cache.named(item.digest, item.size)
         return kept
 
     def _keep(self, changed: Changed, output: str, status: int = 0) -> _Kept:

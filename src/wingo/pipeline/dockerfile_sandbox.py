@@ -72,7 +72,9 @@ def run_step(
     kept = _remembered(actions, key)
     if kept is None:
         kept = _run(actions, action, stage, sources, at, created_by)
-        actions.places.cache.keep_record(_KIND, key, msgspec.json.encode(kept))
+        actions.cache.keep(_KIND, key, msgspec.json.encode(kept))
+        if kept.descriptor is not None:
+            actions.cache.named(kept.descriptor.digest, kept.descriptor.size)
     if kept.descriptor is None:
         return False
     layer = Layer(kept.descriptor, Digest(kept.diff_id), _opener(actions, kept.descriptor))
@@ -85,16 +87,15 @@ def _opener(actions: Actions, descriptor: Descriptor) -> Opener:
 
 
 def _remembered(actions: Actions, key: str) -> _KeptLayer | None:
-    if actions.request.no_cache:
-        return None
-    data = actions.places.cache.record(_KIND, key)
+    data = actions.cache.get(_KIND, key)
     if data is None:
         return None
     try:
         kept = msgspec.json.decode(data, type=_KeptLayer)
     except msgspec.DecodeError:
+        actions.cache.forget(_KIND, key)
         return None
-    if kept.descriptor is not None and not actions.places.cache.blobs.has(kept.descriptor.digest, kept.descriptor.size):
+    if kept.descriptor is not None and not actions.cache.has(kept.descriptor.digest, kept.descriptor.size):
         return None
     return kept
 
