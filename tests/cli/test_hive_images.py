@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from wingo.archive.entry import Entry, EntryKind
 from wingo.archive.unpack import open_tar, read_tar
 from wingo.hive.fsck import fsck
 from wingo.hive.write import write_hive
@@ -220,3 +221,50 @@ def test_wrong_use(host, tmp_path, argv, problem):
     scratch = image_of([layer_of([file_entry("a", b"")])], {"os": "windows", "architecture": "amd64"})
     Layout(str(tmp_path / "scratch")).write(scratch, ["latest"])
     assert problem in refused(host, *argv)
+
+
+CONFIG = "Files/Windows/System32/config"
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [file_entry(f"{CONFIG}/SYSTEM", HIVES["SYSTEM"])],
+        [file_entry("files/windows/system32/CONFIG/system", HIVES["SYSTEM"])],
+        [file_entry("Hives/System_Base", HIVES["SYSTEM"])],
+        [file_entry(f"{CONFIG}/SYSTEM", HIVES["SYSTEM"]), file_entry("Hives/SYSTEM_BASE", b"not looked at")],
+        [
+            file_entry("Hives/SYSTEM_BASE", HIVES["SYSTEM"]),
+            Entry(f"{CONFIG}/SYSTEM", EntryKind.HARDLINK, link_target="Hives/SYSTEM_BASE"),
+        ],
+        [file_entry(f"{CONFIG}/SYSTEM", HIVES["SYSTEM"]), file_entry(f"{CONFIG}/SAM", b"")],
+    ],
+    ids=["no Hives", "any case", "Hives alone", "both", "a hard link", "an empty file"],
+)
+def test_wherever_a_base_keeps_its_hives(host, tmp_path, entries):
+    Layout(str(tmp_path / "base")).write(image_of([layer_of(entries)], json.loads(BASE.config_bytes)), ["latest"])
+    assert result(host, "ls", "oci:base") == ["ControlSet001\\", "Select\\"]
+    result(host, "set", "oci:base", f"{SERVICES}\\Fax", "Start", "dword:4", "-o", "oci:changed")
+    assert result(host, "get", "oci:changed", f"{SERVICES}\\Fax", "Start") == ["4"]
+
+
+def test_a_hive_in_an_upper_layers_config_changes_nothing(host, tmp_path):
+    """As on Windows (kubernetes#109161)."""
+    other = file_entry(f"{CONFIG}/SYSTEM", write_hive(registry_trees()["SOFTWARE"]))
+    image = image_of([*BASE.layers, layer_of([other])], json.loads(BASE.config_bytes))
+    Layout(str(tmp_path / "copied")).write(image, ["latest"])
+    assert result(host, "get", "oci:copied", f"{SERVICES}\\Fax", "Start") == ["3"]
+    result(host, "set", "oci:copied", f"{SERVICES}\\Fax", "Start", "dword:4", "-o", "oci:changed")
+    assert [len(layer.diff_id) for layer in image_at(tmp_path, "changed").layers] == [71] * 3
+    assert image_at(tmp_path, "changed").layers[2].diff_id == image.layers[1].diff_id
+
+
+@pytest.mark.parametrize("data", [b"not a hive", b"regf", HIVES["SYSTEM"][:5000]], ids=["text", "short", "cut off"])
+def test_what_a_layer_calls_a_hive_and_is_none(host, tmp_path, data):
+    bad = windows_base(hives={**HIVES, "SYSTEM": data})
+    Layout(str(tmp_path / "bad")).write(bad, ["latest"])
+    assert "HKEY_LOCAL_MACHINE\\SYSTEM" in refused(host, "set", "oci:bad", SERVICES, "a", "dword:4", "-o", "oci:x")
+    assert result(host, "ls", "oci:bad")[0] == "HKEY_LOCAL_MACHINE\\SOFTWARE"
+    delta = layer_of([file_entry("Hives/SYSTEM_DELTA", data)])
+    Layout(str(tmp_path / "worse")).write(image_of([*BASE.layers, delta], json.loads(BASE.config_bytes)), ["latest"])
+    assert "HKEY_LOCAL_MACHINE\\SYSTEM" in refused(host, "set", "oci:worse", SERVICES, "a", "dword:4", "-o", "oci:x")
