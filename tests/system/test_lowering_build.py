@@ -222,3 +222,36 @@ def test_archives_of_7_zip_and_inno_setup_are_unpacked_by_this_machines_programs
     site.write("Dockerfile", head + "RUN innoextract -d C:\\out a.7z\n")
     assert site.run("build", "-f", "app/Dockerfile", "app", "-o", f"oci:{tmp_path / 'no'}:t") != 0
     assert "innoextract cannot unpack" in site.said
+
+
+def test_a_dll_out_of_servercore_needs_no_more_layers_than_the_one_that_has_it(
+    site: Site, registry: RegistryServer
+) -> None:
+    image = windows_base("servercore", "ltsc2022", files=("Windows/System32/netapi32.dll",))
+    registry.add("mcr/windows/servercore:dll", image)
+    layout = site.build(
+        "FROM mcr.microsoft.com/windows/servercore:dll AS core\nFROM mcr.microsoft.com/windows/nanoserver:ltsc2022\n"
+        "COPY --from=core /Windows/System32/netapi32.dll /Windows/System32/\n"
+        "COPY --from=mcr.microsoft.com/windows/servercore:dll C:\\\\Windows\\\\System32\\\\kernel32.dll C:\\\\x\\\\k.dll\n"
+        'CMD ["C:\\\\x.exe"]\n'
+    )
+    number = find_layer(layout, "Files/Windows/System32/netapi32.dll")
+    assert layout.read(number, "Files/Windows/System32/netapi32.dll") == b"a placeholder"
+    kernel = find_layer(layout, "Files/x/k.dll")
+    assert layout.read(kernel, "Files/x/k.dll").startswith(b"MZ placeholder for a newer kernel32.dll")
+    # One pass over each layer for the first file; one more over the upper layer for the second, whose place is known by then.
+    blobs = [request.path for request in registry.requests if "servercore/blobs/" in request.path]
+    read = [len([path for path in blobs if layer.descriptor.digest in path]) for layer in image.layers]
+    assert read == [1, 2]
+    registry.forget()
+    site.write(
+        "Dockerfile",
+        (site.context / "Dockerfile").read_text().replace("kernel32.dll C:", "kernel32.dll C:") + "LABEL a=b\n",
+    )
+    assert site.run("build", "-f", "app/Dockerfile", "app", "-o", f"oci:{site.folder / 'again'}:t") == 0
+    assert not [
+        request
+        for request in registry.requests
+        if "servercore/blobs/" in request.path
+        and any(layer.descriptor.digest in request.path for layer in image.layers)
+    ]

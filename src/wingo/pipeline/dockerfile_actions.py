@@ -30,10 +30,10 @@ from wingo.pipeline.dockerfile_downloads import (
 )
 from wingo.pipeline.dockerfile_files import DIRECTORY, FILE, Context, DirectoryTree, Found, Tree
 from wingo.pipeline.dockerfile_go import GoRunner
+from wingo.pipeline.dockerfile_image_files import image_tree
 from wingo.pipeline.dockerfile_memory import Changed, WorkDirectory, with_digest
 from wingo.pipeline.dockerfile_stages import BuiltStage, LinuxStage, ToolchainStage, ViewTree
 from wingo.pipeline.dockerfile_windows import Tools, WindowsStage, work_directory
-from wingo.pipeline.viewing import view_of
 
 if TYPE_CHECKING:
     from wingo.host import Host
@@ -96,7 +96,7 @@ class Actions:
                 key = f"{source.image} {platform}"
                 if key not in self._images:
                     image = self.bases.image(source.image, platform)
-                    self._images[key] = ViewTree(view_of(image, self.places, base_layers=True))
+                    self._images[key] = image_tree(image, self.places)
                 return self._images[key], False
             case _:
                 if not source.name:

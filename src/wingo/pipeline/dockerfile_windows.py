@@ -92,12 +92,17 @@ class WindowsStage:
         self.added: list[AddedLayer] = []
         self.notes: list[str] = []
         self.state = State(
-            tree=Tree(NoBase() if base is None and facts.toolchain is None else UnreadBase()),
+            tree=Tree(self._unread(base, facts)),
             flavour=facts.flavour,
             architecture=facts.platform.architecture,
             toolchain=facts.toolchain is not None,
         )
         self._hives_read = False
+
+    def _unread(self, base: Image | None, facts: BaseFacts) -> NoBase | UnreadBase | LazyBase:
+        if base is not None:
+            return LazyBase(lambda: view_of(base, self.places, base_layers=True))
+        return NoBase() if facts.toolchain is None else UnreadBase()
 
     def fork(self) -> WindowsStage:
         """Another one, for a stage that stands on this one."""
@@ -106,8 +111,10 @@ class WindowsStage:
         return other
 
     def tree(self) -> Files:
-        """Its files, as far as steps made them."""
-        return StateTree(self.state.tree)
+        """Its files: what steps made, and the base's."""
+        from wingo.pipeline.dockerfile_image_files import image_tree
+
+        return StateTree(self.state.tree, image_tree(self.base, self.places) if self.base is not None else None)
 
     def is_directory(self, path: str) -> bool:
         """Whether a path is, or leads to, a directory."""
@@ -317,10 +324,10 @@ def _tree_key(tree: Tree) -> str:
 
 
 class StateTree:
-    """A Windows stage's files as a tree to copy from: names without case."""
+    """A Windows stage's files as a tree to copy from: names without case; what nobody has read yet, from its base."""
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
+    def __init__(self, tree: Tree, base: Files | None = None) -> None:
+        self._tree, self._base = tree, base
 
     def find(self, path: str) -> Found | None:
         """What is at a path."""
@@ -330,11 +337,15 @@ class StateTree:
             item = self._tree.find(parse_path("/" + path), follow=False)
         except (CannotLower, RequestError):
             return None
+        if item is not None and item.unknown and self._base is not None:
+            return self._base.find(path)
         return None if item is None else _found(item)
 
     def children(self, path: str) -> Sequence[Found]:
         """What is directly in a directory, by name."""
         key = fold(parse_path("/" + path)) if path else ()
+        if self._tree.is_vague(key):
+            self._tree.base.load()
         return [found for item in self._tree.children(key) if (found := _found(item)) is not None]
 
 

@@ -55,5 +55,5 @@ def advice_for(name: str, arguments: tuple[str, ...]) -> tuple[str, str]:
     shown = " ".join((name, *arguments))[:120]
     return (
         f"{shown}: running a Windows program is not lowered",
-        "Do it in a Linux stage, or COPY what it makes; --run-windows=wine runs it under Wine.",
+        "Do it in a Linux stage, or COPY what it makes.",
     )
