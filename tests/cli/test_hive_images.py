@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from wingo.archive.entry import Entry, EntryKind
@@ -13,7 +14,7 @@ from wingo.hive.write import write_hive
 from wingo.image.model import images_of
 from wingo.stores.layout import Layout
 from wingo.testing.bases import windows_base
-from wingo.testing.hives import make_dirty, registry_trees
+from wingo.testing.hives import make_dirty, registry_trees, service_key
 from wingo.testing.host import FakeHost
 from wingo.testing.images import directory_entry, file_entry, image_of, index_of, layer_of
 
@@ -268,3 +269,19 @@ def test_what_a_layer_calls_a_hive_and_is_none(host, tmp_path, data):
     delta = layer_of([file_entry("Hives/SYSTEM_DELTA", data)])
     Layout(str(tmp_path / "worse")).write(image_of([*BASE.layers, delta], json.loads(BASE.config_bytes)), ["latest"])
     assert "HKEY_LOCAL_MACHINE\\SYSTEM" in refused(host, "set", "oci:worse", SERVICES, "a", "dword:4", "-o", "oci:x")
+
+
+def test_names_in_a_registry_do_not_steer_the_terminal(host, tmp_path):
+    trees = registry_trees()
+    current, select = trees["SYSTEM"].children
+    control, services = current.children
+    evil = service_key("x\x1b]0;y", start=2, depends_on=("Fax",))
+    changed = msgspec.structs.replace(
+        current, children=(control, msgspec.structs.replace(services, children=(*services.children, evil)))
+    )
+    system = write_hive(msgspec.structs.replace(trees["SYSTEM"], children=(changed, select)))
+    Layout(str(tmp_path / "evil")).write(windows_base(hives={**HIVES, "SYSTEM": system}), ["latest"])
+    lines = result(host, "ls", "oci:evil", SERVICES, "-r")
+    result(host, "set", "oci:evil", f"{SERVICES}\\Fax", "Start", "dword:4", "-o", "oci:x")
+    assert "could not start any more" in host.err.getvalue()
+    assert "\x1b" not in host.err.getvalue() + "".join(lines)

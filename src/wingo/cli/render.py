@@ -85,9 +85,9 @@ class Console:
             self._write(text)
 
     def note(self, text: str) -> None:
-        """Tells something that a person should know."""
+        """Tells something that a person should know; what images and hives put into it is made harmless here."""
         if not self.quiet:
-            self._write(f"{self.paint('note:', _YELLOW)} {text}")
+            self._write(f"{self.paint('note:', _YELLOW)} {printable(text)}")
 
     def error(self, error: WingoError) -> None:
         """Tells what went wrong, and how to mend it."""
