@@ -11,6 +11,8 @@ program() { # name -> module, version, package
         crane) echo github.com/google/go-containerregistry v0.22.1 cmd/crane ;;   # an independent reader
         olareg) echo github.com/olareg/olareg v0.1.2 cmd/olareg ;;               # a registry with referrers
         ko) echo github.com/google/ko v0.19.1 . ;;                               # what its layers lack; benchmarks  
+        dive) echo github.com/wagoodman/dive v0.13.1 . ;;                        # looks into images; bench.looking
+        syft) echo github.com/anchore/syft v1.57.1 cmd/syft ;;                   # lists an image's packages; bench.looking
         zot) echo zotregistry.dev/zot/v2 v2.1.20 cmd/zot ;;                      # a registry; takes minutes
         *) echo "go-peers: no program $1" >&2; return 1 ;;
     esac

@@ -83,7 +83,7 @@ _KINDS = {
 }
 
 
-class Member(msgspec.Struct, frozen=True):
+class Member(msgspec.Struct, frozen=True, gc=False):
     """One entry of a tar that is read.
 
     Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wingo.cli.exit_codes import OK
@@ -34,6 +35,8 @@ by the names in its tar; layers count from 1, the base's first.
 _ATTRIBUTES = ((0x01, "r"), (0x02, "h"), (0x04, "s"), (0x20, "a"), (0x400, "l"))
 """FILE_ATTRIBUTE_READONLY, HIDDEN, SYSTEM, ARCHIVE, REPARSE_POINT, as `Get-ChildItem` shows them."""
 _LETTERS = {"directory": "d", "symbolic link": "l", "device, pipe or socket": "?"}
+_AT_ONCE = 1000
+"""Lines that are written together; each write costs more than a line."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,16 +70,14 @@ def run(args: argparse.Namespace, host: Host) -> int:
         return OK
     above = view.find(args.path)
     base = above.path if above is not None else ""
-    for node in nodes:
-        name = node.path if args.recursive or node.path == base else node.name
-        host.console.result(
-            printable(_long(node, name, windows=_is_windows(view)) if args.long else _short(node, name))
-        )
+    windows = view.image.config.os == "windows"
+    for start in range(0, len(nodes), _AT_ONCE):
+        lines = []
+        for node in nodes[start : start + _AT_ONCE]:
+            name = node.path if args.recursive or node.path == base else node.name
+            lines.append(printable(_long(node, name, windows=windows) if args.long else _short(node, name)))
+        host.console.result("\n".join(lines))
     return OK
-
-
-def _is_windows(view: View) -> bool:
-    return view.image.config.os == "windows"
 
 
 def _listed(view: View, path: str, chosen: Chosen, unread: str, *, recursive: bool) -> Iterator[Node]:
@@ -101,17 +102,10 @@ def _short(node: Node, name: str) -> str:
 
 
 def _long(node: Node, name: str, *, windows: bool) -> str:
-    import datetime as dt
-
     from wingo.archive.unpack import MemberKind
 
-    try:
-        time = dt.datetime.fromtimestamp(node.mtime, dt.UTC).strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        time = "-"
     if windows:
-        attributes = node.attributes or 0
-        letters = "".join(letter if attributes & bit else "-" for bit, letter in _ATTRIBUTES)
+        letters = _letters(node.attributes or 0)
         owner = ""
     else:
         letters, owner = _mode(node.mode), f" {node.uid}:{node.gid}"
@@ -121,12 +115,26 @@ def _long(node: Node, name: str, *, windows: bool) -> str:
         arrow = f" -> {node.link_target}" if node.kind is MemberKind.SYMLINK else f" = {node.link_target}"
     where = "-" if node.implied else str(node.layer + 1)
     letter = _LETTERS.get(node.kind.value, "-")
-    return f"{letter}{letters}{owner} {size:>11} {time:<16} {where:>3}  {_short(node, name)}{arrow}"
+    return f"{letter}{letters}{owner} {size:>11} {_time(node.mtime):<16} {where:>3}  {_short(node, name)}{arrow}"
 
 
+def _time(seconds: int) -> str:
+    import datetime as dt
+
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(" ")[:16]
+    except (ValueError, OverflowError, OSError):
+        return "-"
+
+
+@lru_cache(maxsize=256)
+def _letters(attributes: int) -> str:
+    return "".join(letter if attributes & bit else "-" for bit, letter in _ATTRIBUTES)
+
+
+@lru_cache(maxsize=4096)
 def _mode(mode: int) -> str:
-    text = "".join("rwx"[bit % 3] if mode >> (8 - bit) & 1 else "-" for bit in range(9))
-    letters = list(text)
+    letters = ["rwx"[bit % 3] if mode >> (8 - bit) & 1 else "-" for bit in range(9)]
     for bit, place, letter in ((0o4000, 2, "s"), (0o2000, 5, "s"), (0o1000, 8, "t")):
         if mode & bit:
             letters[place] = letter if letters[place] == "x" else letter.upper()

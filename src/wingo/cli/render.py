@@ -153,4 +153,6 @@ def one_line(text: str) -> str:
 
 def printable(text: str) -> str:
     """Without control characters: names and messages of others must not steer a terminal."""
+    if text.isprintable():
+        return text
     return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)

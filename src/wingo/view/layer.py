@@ -36,7 +36,7 @@ IMPLIED = -1
 _READ_SIZE = 1 << 18
 _IN_NODE = frozenset({"path", "linkpath", "size", "uid", "gid", "uname", "gname", "hdrcharset", "charset"})
 """Records that say what a `Node` has in its own fields, or nothing of use."""
-_REPARSE_DIRECTORY = 0x10
+_REPEATED = ("MSWINDOWS.rawsd", "MSWINDOWS.sd")
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
@@ -197,7 +197,6 @@ class _Reading:
         self.hives: list[Node] = []
         self.other: list[Node] = []
         self.problems: list[Problem] = []
-        self.records: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         self.same: dict[int, tuple[dict[str, str], dict[str, str]]] = {}
         self.texts: dict[str, str] = {}
         self.kept = 0
@@ -279,14 +278,19 @@ class _Reading:
         self.keep(len(path) + len(member.link_target), member.offset)
         digest = b""
         if left := member.size:
-            hasher = sha256()
+            # Most files are small, and come at once.
+            data = content.read(min(left, _READ_SIZE))
+            hasher = sha256(data)
+            left -= len(data)
             while left:
                 data = content.read(min(left, _READ_SIZE))
                 hasher.update(data)
                 left -= len(data)
             digest = hasher.digest()
         target = member.link_target
-        if member.kind is MemberKind.HARDLINK:
+        if not target:
+            pass
+        elif member.kind is MemberKind.HARDLINK:
             target = self.hard_target(target, member)
         elif member.kind is not MemberKind.SYMLINK:
             target = ""
@@ -318,17 +322,24 @@ class _Reading:
         return path
 
     def shared(self, pax: dict[str, str], offset: int) -> Mapping[str, str]:
-        """Records that equal earlier ones are those; else their long values are: security descriptors repeat."""
+        """Records without those that a node has as fields; repeated ones (security descriptors) are kept once."""
         same = self.same.get(id(pax))
         if same is not None and same[0] is pax:
             return same[1]
-        kept = {key: value for key, value in pax.items() if key not in _IN_NODE}
-        key = tuple(kept.items())
-        found = self.records.get(key)
-        if found is None:
-            self.keep(sum(len(value) for _, value in key if value not in self.texts), offset)
-            found = {name: self.texts.setdefault(value, value) for name, value in key}
-            self.records[key] = found
+        found = pax
+        if not _IN_NODE.isdisjoint(pax):
+            found = {key: value for key, value in pax.items() if key not in _IN_NODE}
+        size = sum(map(len, found.values()))
+        for key in _REPEATED:
+            value = found.get(key)
+            if value is None:
+                continue
+            known = self.texts.setdefault(value, value)
+            if known is not value:
+                # An equal text: nobody can tell.
+                found[key] = known
+                size -= len(value)
+        self.keep(size, offset)
         if len(self.same) > 256:
             self.same.clear()
         self.same[id(pax)] = pax, found
