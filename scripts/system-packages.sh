@@ -17,6 +17,12 @@ openssl:openssl:makes certificates for the tests of TLS
 gzip:gzip:reads our layers, as an independent reader
 gcc:gcc libc6-dev:compiles a program that needs cgo
 objdump:binutils:reads the Windows programs that wingo writes
+crun:crun:starts Linux images, as an OCI runtime
+runc:runc:the same
+bwrap:bubblewrap:starts Linux images where there is no OCI runtime
+fuse-overlayfs:fuse-overlayfs:stacks layers where the kernel does not
+slirp4netns:slirp4netns:gives containers a way outside
+newuidmap:uidmap:gives an ordinary user's containers more than one user
 wine64:wine64:starts Windows images, without a display
 hivexsh:libhivex-bin python3-hivex:reads our registry hives, as an independent reader
 zsh:zsh:runs the completion script for it

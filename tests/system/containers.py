@@ -93,7 +93,7 @@ def interpreter() -> str:
 @contextmanager
 def folder_for(uid: int) -> Iterator[Path]:
     """A directory that a user owns and everybody may enter; pytest's are root's alone."""
-    folder = Path(tempfile.mkdtemp(prefix="wingo-run-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{MARK}-"))
     folder.chmod(0o755)
     os.chown(folder, uid, uid if uid != os.geteuid() else -1)
     try:
@@ -122,23 +122,31 @@ def build(source: Path, target: Path, *arguments: str) -> str:
     return f"oci:{target}"
 
 
+MARK = f"probe{os.getpid()}"
+"""Stands in the name of every image, container and directory of this test run: others may run beside it."""
+
+
 def leftovers() -> dict[str, object]:
-    """What a container must not leave on this machine."""
+    """What a container must not leave on this machine, as far as it is this test run's."""
     processes = []
     for entry in os.listdir("/proc"):
         with suppress(OSError):
-            if entry.isdigit():
-                command = Path("/proc", entry, "cmdline").read_bytes()
-                if b"probe" in command.split(b"\0")[0] or b"slirp4netns" in command.split(b"\0")[0]:
-                    processes.append((entry, command))
+            if entry.isdigit() and int(entry) != os.getpid():
+                told = Path("/proc", entry, "environ").read_bytes() + Path("/proc", entry, "cmdline").read_bytes()
+                if f"{MARK}-".encode() in told:
+                    processes.append(entry)
     cgroups = [
         os.path.join(folder, name)
         for folder, names, _ in os.walk("/sys/fs/cgroup")
         for name in names
-        if name.startswith("wingo-")
+        if name.startswith(f"wingo-{MARK}")
     ]
-    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").count("\n")
-    return {"processes": processes, "cgroups": cgroups, "mounts": mounts}
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
+    return {
+        "processes": processes,
+        "cgroups": cgroups,
+        "mounts": [line for line in mounts.splitlines() if MARK in line],
+    }
 
 
 def settles(before: dict[str, object], seconds: float = 5.0) -> None:

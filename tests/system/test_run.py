@@ -20,6 +20,7 @@ import pytest
 from tests.needs import need_tool
 from tests.system.containers import (
     ENGINES,
+    MARK,
     NOBODY,
     PROGRAMS,
     TWO_ENGINES,
@@ -33,6 +34,7 @@ from tests.system.containers import (
     settles,
 )
 
+KEPT, WEB, NAMED, HELD = (f"{MARK}-{word}" for word in ("kept", "web", "named", "held"))
 TOOL = {"crun": "crun", "runc": "runc", "bubblewrap": "bwrap"}
 
 
@@ -40,7 +42,7 @@ TOOL = {"crun": "crun", "runc": "runc", "bubblewrap": "bwrap"}
 def probe() -> Iterator[str]:
     """An image of the program in tests/system/go/probe."""
     with folder_for(os.geteuid()) as folder:
-        yield build(PROGRAMS / "probe", folder / "image", ".", "--data-dir", "/data")
+        yield build(PROGRAMS / "probe", folder / f"{MARK}-image", ".", "--data-dir", "/data")
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +99,14 @@ def test_nothing_gets_out(wingo: Wingo, probe: str, engine: str) -> None:
 @ENGINES
 def test_the_program_has_what_was_asked_for(wingo: Wingo, probe: str, engine: str) -> None:
     needs(engine)
-    flags = ["--engine", engine, "-e", "A=b c", "-e", "EMPTY=", "-w", "/work", "--name", "named", "--rm", "-u", "77:88"]
+    flags = ["--engine", engine, "-e", "A=b c", "-e", "EMPTY=", "-w", "/work", "--name", NAMED, "--rm", "-u", "77:88"]
     done = wingo("run", probe, *flags, "--network", "none", "--", "info", "one", "two words")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["uid"], found["gid"], found["pid"]) == (77, 88, 1)
     assert found["args"][1:] == ["info", "one", "two words"]
     assert {"A=b c", "EMPTY=", "HOME=/"} <= {*found["env"]}
-    assert (found["cwd"], found["host"], found["terminal"]) == ("/work", "named", False)
+    assert (found["cwd"], found["host"], found["terminal"]) == ("/work", NAMED, False)
 
 
 @WHO
@@ -183,13 +185,13 @@ def test_when_wingo_is_killed_everything_ends(wingo: Wingo, probe: str, engine: 
 
 @WHO
 def test_when_the_keeper_is_killed_everything_ends_too(wingo: Wingo, probe: str) -> None:
-    assert wingo("run", probe, "-d", "--name", "kept", "--", "sleep").returncode == 0
+    assert wingo("run", probe, "-d", "--name", KEPT, "--", "sleep").returncode == 0
     keeper = json.loads(wingo("ps", "--json").stdout)[0]["keeper"]
     os.kill(keeper, signal.SIGKILL)
     time.sleep(0.3)
     listed = json.loads(wingo("ps", "-a", "--json").stdout)[0]
     assert (listed["status"], listed["exitCode"], listed["reason"]) == ("lost", 137, "wingo was killed")
-    assert wingo("stop", "--rm", "kept").returncode == 0
+    assert wingo("stop", "--rm", KEPT).returncode == 0
 
 
 @WHO
@@ -244,14 +246,14 @@ def test_what_cannot_start_says_why(wingo: Wingo, probe: str, flags: list[str], 
 def test_every_storage_gives_the_same_layer(wingo: Wingo, probe: str, storage: str) -> None:
     if storage == "fuse-overlayfs":
         need_tool("fuse-overlayfs")
-    flags = ["--name", "kept", "--storage", storage, "--network", "none"]
+    flags = ["--name", KEPT, "--storage", storage, "--network", "none"]
     assert wingo("run", probe, *flags, "--", "write", "/data/new", "content").returncode == 0
     listed = json.loads(wingo("ps", "-a", "--json").stdout)[0]
     assert listed["storage"] == storage
     out = wingo.folder / f"committed-{storage}"
-    done = wingo("commit", "kept", f"oci:{out}", "-e", "X=y")
+    done = wingo("commit", KEPT, f"oci:{out}", "-e", "X=y")
     assert done.returncode == 0, done.stderr
-    assert wingo("stop", "--rm", "kept").returncode == 0
+    assert wingo("stop", "--rm", KEPT).returncode == 0
     done = wingo("run", f"oci:{out}", "--", "read", "/data/new")
     assert done.stdout == "content<nil>\n"
     assert "X=y" in json.loads(wingo("run", f"oci:{out}", "--", "info").stdout)["env"]
@@ -273,52 +275,52 @@ def blob(layout: Path, digest: str) -> Path:
 
 @WHO
 def test_what_is_removed_stays_removed(wingo: Wingo, probe: str) -> None:
-    assert wingo("run", probe, "--name", "kept", "-u", "0", "--", "remove", "/etc/ssl").returncode == 0
+    assert wingo("run", probe, "--name", KEPT, "-u", "0", "--", "remove", "/etc/ssl").returncode == 0
     out = wingo.folder / "removed"
-    assert wingo("commit", "kept", f"oci:{out}").returncode == 0
+    assert wingo("commit", KEPT, f"oci:{out}").returncode == 0
     names = subprocess.run(["tar", "tzf", str(newest_layer(out))], capture_output=True, text=True, check=True).stdout
     assert names.split() == ["etc/", "etc/.wh.ssl"]
     assert wingo("run", probe, "--", "read", "/etc/ssl/certs/ca-certificates.crt").returncode == 0
     assert wingo("run", f"oci:{out}", "--", "read", "/etc/ssl/certs/ca-certificates.crt").returncode == 1
-    assert wingo("stop", "--rm", "kept").returncode == 0
+    assert wingo("stop", "--rm", KEPT).returncode == 0
 
 
 @WHO
 def test_a_detached_life(wingo: Wingo, probe: str) -> None:
-    done = wingo("run", probe, "-d", "--name", "web", "-p", "8080")
-    assert (done.returncode, done.stdout) == (0, "web\n"), done.stderr
+    done = wingo("run", probe, "-d", "--name", WEB, "-p", "8080")
+    assert (done.returncode, done.stdout) == (0, f"{WEB}\n"), done.stderr
     port = listening(done.stderr)["8080/tcp"]
     try:
         fetch(f"http://127.0.0.1:{port}/kept", data=b"what it wrote")
         assert "running" in wingo("ps").stdout
-        again = wingo("run", probe, "-d", "--name", "web")
+        again = wingo("run", probe, "-d", "--name", WEB)
         assert (again.returncode, again.stdout) == (2, "")
-        assert "there is a container 'web' already" in again.stderr
-        read = wingo("exec", "web", "--", "/app/probe", "read", "/data/kept")
+        assert f"there is a container '{WEB}' already" in again.stderr
+        read = wingo("exec", WEB, "--", "/app/probe", "read", "/data/kept")
         assert (read.returncode, read.stdout) == (0, "what it wrote<nil>\n"), read.stderr
-        found = json.loads(wingo("exec", "web", "-e", "MORE=1", "--", "/app/probe", "info").stdout)
-        assert (found["uid"], found["host"]) == (65532, "web")
+        found = json.loads(wingo("exec", WEB, "-e", "MORE=1", "--", "/app/probe", "info").stdout)
+        assert (found["uid"], found["host"]) == (65532, WEB)
         assert "MORE=1" in found["env"]
         assert "NoNewPrivs:\t1" in found["status"]
         assert "Seccomp:\t2" in found["status"]
-        assert wingo("exec", "web", "--", "/app/probe", "exit", "5").returncode == 5
-        assert wingo("exec", "web", "--", "/nothing").returncode == 127
-        escape = wingo("exec", "web", "-u", "0", "--", "/app/probe", "escape", "/etc/hostname-of-nobody", "9", "x", "1")
+        assert wingo("exec", WEB, "--", "/app/probe", "exit", "5").returncode == 5
+        assert wingo("exec", WEB, "--", "/nothing").returncode == 127
+        escape = wingo("exec", WEB, "-u", "0", "--", "/app/probe", "escape", "/etc/hostname-of-nobody", "9", "x", "1")
         findings = json.loads(escape.stdout)["findings"]
         findings.pop("other processes", None)  # the server, and this one
         findings.pop("read-only volume")  # there is none here
         assert findings == {}
     finally:
-        stopped = wingo("stop", "web")
+        stopped = wingo("stop", WEB)
     assert stopped.returncode == 0, stopped.stderr
-    logs = wingo("logs", "web")
+    logs = wingo("logs", WEB)
     assert (logs.stdout, logs.stderr) == ("serving\nstopping on terminated\nstopped\n", "")
-    assert wingo("logs", "web", "--tail", "1").stdout == "stopped\n"
+    assert wingo("logs", WEB, "--tail", "1").stdout == "stopped\n"
     listed = json.loads(wingo("ps", "-a", "--json").stdout)[0]
     assert (listed["status"], listed["exitCode"]) == ("exited", 0)
-    assert wingo("exec", "web", "--", "/app/probe", "exit", "0").returncode == 2
-    assert wingo("stop", "--rm", "web").stdout == "web\n"
-    assert wingo("logs", "web").returncode == 2
+    assert wingo("exec", WEB, "--", "/app/probe", "exit", "0").returncode == 2
+    assert wingo("stop", "--rm", WEB).stdout == f"{WEB}\n"
+    assert wingo("logs", WEB).returncode == 2
 
 
 @WHO
@@ -520,13 +522,13 @@ def test_a_policy_holds_for_what_is_executed_later(wingo: Wingo, probe: str) -> 
     table = wingo.folder / "later.toml"
     table.write_text('[roles.server]\nexec = ["/app"]\nlisten = ["tcp/8080", "udp/8081"]\nnetwork = "private"\n')
     table.chmod(0o644)
-    flags = ["-d", "--name", "held", "--policy", str(table), "--role", "server"]
+    flags = ["-d", "--name", HELD, "--policy", str(table), "--role", "server"]
     assert wingo("run", probe, *flags).returncode == 0
     try:
-        assert wingo("exec", "held", "--", "/app/probe", "exit", "4").returncode == 4
-        assert wingo("exec", "held", "--", "/app/probe", "read", "/etc/passwd").returncode == 1
-        assert wingo("exec", "held", "-u", "0", "--", "/app/probe", "write", "/data/x", "y").returncode == 1
-        assert wingo("exec", "held", "--", "/app/probe", "listen", ":8082").returncode == 1
-        assert "read" in wingo("logs", "held", "--denied").stdout
+        assert wingo("exec", HELD, "--", "/app/probe", "exit", "4").returncode == 4
+        assert wingo("exec", HELD, "--", "/app/probe", "read", "/etc/passwd").returncode == 1
+        assert wingo("exec", HELD, "-u", "0", "--", "/app/probe", "write", "/data/x", "y").returncode == 1
+        assert wingo("exec", HELD, "--", "/app/probe", "listen", ":8082").returncode == 1
+        assert "read" in wingo("logs", HELD, "--denied").stdout
     finally:
-        assert wingo("stop", "--rm", "held").returncode == 0
+        assert wingo("stop", "--rm", HELD).returncode == 0

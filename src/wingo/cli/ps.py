@@ -78,4 +78,6 @@ def _as_json(container: Container, state: State) -> dict[str, object]:
         "keeper": state.keeper,
         "ports": msgspec.to_builtins(state.ports),
         "notes": list(state.notes),
+        "role": container.policy.role if container.policy is not None else "",
+        "labels": container.labels,
     }

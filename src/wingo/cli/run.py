@@ -115,7 +115,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
     platform, args.platform = args.platform or "", None
     machine = host.machine
     terminal = not (args.detach or args.json) and _is_terminal(host)
-    request = _request(args, host, terminal=terminal)
+    request, table = _request(args, host, terminal=terminal), _table(args, host)
     person, program = _open_terminal(host) if terminal else (-1, -1)
     options = RunOptions(
         platform=platform,
@@ -124,9 +124,10 @@ def run(args: argparse.Namespace, host: Host) -> int:
         stdio=plan_streams(host.stdio, program, detach=args.detach, report_on_stdout=args.json),
         terminal=terminal,
         with_base=args.with_base,
-        table=_table(args, host),
+        table=table,
         table_name=args.policy or "",
         role=args.role or "",
+        hook=_hook(args, host, table),
     )
     with Places(host, settings_of(args, host)) as places:
         source = parse_place(args.place, default_tag="latest")
@@ -247,6 +248,13 @@ def _table(args: argparse.Namespace, host: Host) -> Table | None:
             f"{args.engine} cannot hold a program to a policy", hint="Leave out --engine: wingo's own then starts it."
         )
     return parse_table(host.read_text(host.path(args.policy)).encode(), args.policy)
+
+
+def _hook(args: argparse.Namespace, host: Host, table: Table | None) -> str:
+    """The text of the script that the table names, beside the table."""
+    if table is None or not table.hook:
+        return ""
+    return host.read_text(os.path.join(host.folder_of(args.policy), table.hook))
 
 
 def _storages(name: str | None) -> tuple[Storage, ...]:

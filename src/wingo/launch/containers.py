@@ -60,6 +60,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
         cwd: its directory.
         loader: what goes before a program that is executed beside it.
         policy: what its role may do, as it was when it was started.
+        labels: what a hook wrote on it.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     cwd: str = "/"
     loader: tuple[str, ...] = ()
     policy: Policy | None = None
+    labels: dict[str, str] = {}
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,7 +57,8 @@ class OciRuntime:
 
     def plan(self, spec: RunSpec, account: Account, place: Place) -> Program:
         """The runtime's command line and its `config.json`."""
-        if self._single and account.uid:
+        # With a terminal, a runtime would make a second one behind the one that wingo has made, of no size.
+        if spec.tty or (self._single and account.uid):
             return self._otherwise.plan(spec, account, place)
         own = ["--cgroup-manager=disabled"] if self.name == "crun" else []
         argv = (self._path, *own, "--root", f"{place.scratch}/state", "run", "--bundle", place.scratch, spec.name)
@@ -106,7 +107,7 @@ def runtime_config(
     return {
         "ociVersion": "1.0.0",
         "process": {
-            "terminal": spec.tty,
+            "terminal": False,
             "user": user,
             "args": list(spec.argv),
             "env": list(spec.env),

@@ -7,18 +7,25 @@ from collections.abc import Sequence
 
 import msgspec
 
-from wingo.archive.entry import LayerRecipe
+from wingo.archive.entry import Entry, EntryKind, LayerRecipe
 from wingo.errors import RequestError
 from wingo.image.derive import ConfigPatch, derive
 from wingo.image.model import Image, images_of
 from wingo.launch.capture import capture
 from wingo.launch.containers import Container, Containers, State
 from wingo.launch.stack import Storage
+from wingo.launch.wine.drive import DRIVE
+from wingo.linux.paths import WHITEOUT_PREFIX
 from wingo.oci.digest import parse_digest
 from wingo.oci.media_types import DOCKER_MANIFEST, Family
 from wingo.oci.place import Place, PlaceKind, parse_place
 from wingo.pipeline.assemble import added_layer, rfc3339
 from wingo.pipeline.places import Places
+from wingo.windows.layer import plan_layer
+from wingo.windows.requests import DATA, LayerRequest, Whiteout, WindowsDirectory, WindowsFile, WindowsHardLink
+
+OPAQUE_NAME = ".wh..wh..opq"
+"""A directory that hides what is below it; Windows has no such sign, and Wine makes none where the image has something."""
 
 
 class CommitReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -89,14 +96,9 @@ def plan_capture(container: Container, state: State, directory: str, epoch: int)
     """The recipe of a container's layer.
 
     Raises:
-        RequestError: the container has no layer of its own, or is one of Windows whose rules are not known here.
+        RequestError: a name that Windows cannot have.
         HostError: something cannot be read.
     """
-    if not container.platform.startswith("linux"):
-        raise RequestError(
-            f"{container.name!r} is a container of {container.platform}, which commit cannot capture yet",
-            hint="Build the files into the image with wingo build --copy.",
-        )
     storage = Storage(state.storage) if state.storage else Storage.OVERLAY
     entries = capture(
         os.path.join(directory, "upper"),
@@ -105,7 +107,41 @@ def plan_capture(container: Container, state: State, directory: str, epoch: int)
         lowers=container.lowers,
         made=state.made,
     )
-    return LayerRecipe(entries, epoch, f"wingo commit {container.name}", "what a container wrote")
+    created_by, comment = f"wingo commit {container.name}", "what a container wrote"
+    if container.platform.startswith("windows"):
+        requests = windows_requests(entries)
+        return plan_layer(requests, epoch=epoch, created_by=created_by, comment=comment).recipe
+    return LayerRecipe(entries, epoch, created_by, comment)
+
+
+def windows_requests(entries: Sequence[Entry]) -> list[LayerRequest]:
+    r"""What a Windows program wrote under Wine, as requests for a layer of the Windows dialect.
+
+    Taken is what lies on drive C: outside of `C:\Windows`, which is Wine's own there. Wine's registry is not a hive, and is
+    left out. Files belong to the service's account, as it is the one that wrote them.
+    """
+    requests: list[LayerRequest] = []
+    filled = {entry.name.rpartition("/")[0] for entry in entries}
+    for entry in entries:
+        if not entry.name.startswith(f"{DRIVE}/"):
+            continue
+        *folders, name = entry.name.removeprefix(f"{DRIVE}/").split("/")
+        if (folders or [name])[0].lower() == "windows":
+            continue
+        removed = name.startswith(WHITEOUT_PREFIX)
+        path = "C:\\" + "\\".join((*folders, name.removeprefix(WHITEOUT_PREFIX)))
+        if name == OPAQUE_NAME:
+            continue
+        if removed:
+            requests.append(Whiteout(path=path, source="the container"))
+        elif entry.kind is EntryKind.FILE and entry.content is not None:
+            requests.append(WindowsFile(path=path, content=entry.content, attributes=DATA, source="the container"))
+        elif entry.kind is EntryKind.HARDLINK:
+            target = "C:\\" + entry.link_target.removeprefix(f"{DRIVE}/").replace("/", "\\")
+            requests.append(WindowsHardLink(path=path, target=target, source="the container"))
+        elif entry.kind is EntryKind.DIRECTORY and entry.name not in filled:
+            requests.append(WindowsDirectory(path=path, attributes=DATA, source="the container"))
+    return requests
 
 
 def image_of(container: Container, places: Places) -> Image:

@@ -11,6 +11,7 @@ import msgspec
 
 from wingo.errors import HostError, RequestError
 from wingo.image.model import Image, Index, images_of
+from wingo.launch.admission import Admission, apply_answers, event_of
 from wingo.launch.audit import Auditor, open_record
 from wingo.launch.containers import Container, Containers, proposed_name
 from wingo.launch.enforce import require_allowed, under_policy
@@ -49,6 +50,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         table: what roles may do; None: the sandbox's own limits are all.
         table_name: what the table is called, for messages.
         role: whose permissions the program has.
+        hook: the text of the script that the table names; "" for none.
     """
 
     platform: str = ""
@@ -60,6 +62,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     table: Table | None = None
     table_name: str = ""
     role: str = ""
+    hook: str = ""
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -112,10 +115,12 @@ def run_image(
     layers = Timed(Step.LAYERS, seconds, f"{len(prepared.lowers)} layers, {new} of them unpacked now")
     containers.sweep(machine.tools)
     spec = prepared.spec
-    policy = _policy(options, spec, prepared.lowers)
+    policy, labels = _policy(options, spec, prepared.lowers), {}
     if policy is not None:
         require_allowed(policy, spec)
-        spec = under_policy(policy, spec)
+        admission = _admission(options, spec, policy, source, image, machine)
+        spec = under_policy(policy, admission.spec)
+        labels = admission.labels
     container = Container(
         name=spec.name,
         image=str(source),
@@ -133,6 +138,7 @@ def run_image(
         cwd=spec.cwd,
         loader=prepared.loader,
         policy=policy,
+        labels=labels,
     )
     directory = containers.create(container)
     stack = Stack(
@@ -254,6 +260,26 @@ def _policy(options: RunOptions, spec: RunSpec, lowers: Sequence[str]) -> Policy
         "name": spec.name,
     }
     return policy_of(options.table, options.role, variables, options.table_name)
+
+
+def _admission(
+    options: RunOptions, spec: RunSpec, policy: Policy, source: Place, image: Image, machine: Machine
+) -> Admission:
+    """What the table's hook makes of the start.
+
+    Raises:
+        TrustError: it does not admit it.
+        RequestError: it gave no answer, or one that cannot be.
+        HostError: there is no engine for it.
+    """
+    if options.table is None or not options.hook:
+        return Admission(spec, {})
+    from wingo.launch.hooks.run import run_hook
+
+    name = options.table.hook
+    event = event_of(spec, policy, str(source), image.digest, image.config.settings.labels or {})
+    answers = run_hook(options.hook, event, name=name, architecture=machine.architecture)
+    return apply_answers(answers, spec, name)
 
 
 def account_in(lowers: Sequence[str], user: str) -> Account:

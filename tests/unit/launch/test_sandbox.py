@@ -6,6 +6,7 @@ import errno
 import json
 import struct
 
+import msgspec
 import pytest
 
 from wingo.errors import HostError, RequestError
@@ -142,6 +143,7 @@ def test_an_oci_configuration():
 def test_runtimes_hand_over_what_they_cannot():
     crun = OciRuntime("crun", "/usr/bin/crun", "amd64", Other(), single=True)
     assert crun.plan(SPEC, Account(5), PLACE) == "otherwise"
+    assert crun.plan(msgspec.structs.replace(SPEC, tty=True), Account(), PLACE) == "otherwise"
     program = crun.plan(SPEC, Account(), PLACE)
     assert program.argv[:2] == ("/usr/bin/crun", "--cgroup-manager=disabled")
     assert json.loads(program.files["config.json"])["process"]["args"] == ["/app", "-x"]
@@ -196,8 +198,6 @@ def test_where_no_cgroup_can_be_made_every_limit_is_missing(tmp_path):
 
 
 def test_network_decides_the_view_of_the_machine():
-    import msgspec
-
     host = msgspec.structs.replace(SPEC, network=Network.HOST)
     kinds = {
         item["destination"]: item["type"]
