@@ -25,6 +25,9 @@ slirp4netns:slirp4netns:gives containers a way outside
 newuidmap:uidmap:gives an ordinary user's containers more than one user
 wine64:wine64:starts Windows images, without a display
 hivexsh:libhivex-bin python3-hivex:reads our registry hives, as an independent reader
+busybox:busybox-static:the small Linux base on which Dockerfiles are built
+debootstrap:debootstrap:a real distribution, in which a Dockerfile installs packages
+setcap:libcap2-bin:gives a file capabilities, which a layer must keep
 zsh:zsh:runs the completion script for it
 fish:fish:runs the completion script for it
 chromium:chromium:opens the pages of inspect and diff, to check that everyone can use them

@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -28,7 +29,7 @@ from wingo.hive.write import write_hive
 from wingo.image.model import Image
 from wingo.testing.bases import microsoft_catalogue, windows_base
 from wingo.testing.host import FakeHost
-from wingo.testing.images import directory_entry, file_entry, image_of, layer_of
+from wingo.testing.images import directory_entry, file_entry, image_of, layer_of, layer_of_tar
 from wingo.testing.registry import RegistryServer
 
 MAIN = 'package main\n\nimport "net"\n\nfunc main() { println("hello"); _ = net.IPv4len }\n'
@@ -519,3 +520,46 @@ def test_push_and_plan(site: Site) -> None:
     assert site.run("build", "app", "--no-cache") == 2
     assert "Name it: -f Dockerfile." in site.said
     assert site.run("build", "-f", "app/Dockerfile", "app", "--user", "x") == 2
+
+
+@pytest.mark.peers
+def test_fifth_cross_compiler_image(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A real distribution, made by debootstrap; its packages come through apt, from inside the sandbox."""
+    need_tool("debootstrap")
+    root = tmp_path_factory.mktemp("debian")
+    subprocess.run(["debootstrap", "--variant=minbase", "bookworm", root], check=True, stdout=subprocess.DEVNULL)
+    for name in sorted(Path("/etc/apt/apt.conf.d").glob("99*")):
+        shutil.copy(name, root / "etc/apt/apt.conf.d")
+    packed = subprocess.run(
+        ["tar", "-C", root, "--numeric-owner", "--exclude=./proc/*", "--exclude=./sys/*", "--exclude=./dev/*", "-c", "."],
+        check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    config: dict[str, Any] = {"os": "linux", "architecture": "amd64", "config": {"Env": [path]}}
+    site.registry.add(f"{site.registry.host}/hub/library/ubuntu:22.04", image_of([layer_of_tar(packed)], config))
+    layout = site.build(
+        "FROM ubuntu:22.04\nRUN apt-get update && apt-get install -y gcc-arm-linux-gnueabihf libc6-dev-armhf-cross\n"
+        "ENV CC=arm-linux-gnueabihf-gcc\nRUN echo 'int main(){return 0;}' > /x.c && $CC -o /x /x.c\n",
+        "--allow-network",
+    )  # fmt: skip
+    assert layout.read(2, "x")[:4] == b"\x7fELF"
+    assert layout.read(2, "x")[18:20] == (40).to_bytes(2, "little")  # EM_ARM
+    assert "CC=arm-linux-gnueabihf-gcc" in layout.config["config"]["Env"]
+
+
+def test_file_capabilities_travel(site: Site) -> None:
+    setcap = shutil.which("setcap", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if setcap is None:
+        missing("setcap (libcap2-bin)")
+    linked = subprocess.run(["ldd", setcap], capture_output=True, text=True, check=False).stdout
+    for number, library in enumerate(word for word in linked.split() if word.startswith("/")):
+        target = site.context / f"lib{number}" / library.lstrip("/")
+        target.parent.mkdir(parents=True)
+        shutil.copy(library, target)
+    shutil.copy(setcap, site.context / "setcap")
+    layout = site.build(
+        "FROM alpine\nCOPY lib* /\nCOPY setcap /setcap\nRUN cp /bin/busybox /t && /setcap cap_net_bind_service=ep /t\n"
+    )
+    with layout.layer(-1) as tar:
+        value = tar.getmember("t").pax_headers["SCHILY.xattr.security.capability"].encode("utf-8", "surrogateescape")
+    assert value[:4] == b"\x01\x00\x00\x02"

@@ -143,16 +143,18 @@ def _extra_records(entry: Entry) -> dict[bytes, bytes]:
         encoded = _text(entry, "record key", key)
         if not key or "=" in key or key in _DERIVED or key.startswith("GNU.sparse") or encoded in records:
             raise RequestError(f"the entry {entry.name!r} cannot have the record {key!r}, or not twice")
-        records[encoded] = _text(entry, f"record {key}", value)
+        is_bytes = key.startswith("SCHILY.xattr.")
+        records[encoded] = _text(entry, f"record {key}", value, is_bytes=is_bytes)
     return records
 
 
-def _text(entry: Entry, what: str, text: str) -> bytes:
+def _text(entry: Entry, what: str, text: str, *, is_bytes: bool = False) -> bytes:
+    """A text as it stands in a header; extended attributes are bytes, those that are no text as in `os.fsdecode`."""
     try:
-        data = text.encode()
+        data = text.encode("utf-8", "surrogateescape" if is_bytes else "strict")
     except UnicodeEncodeError as error:
         raise RequestError(f"the {what} {text!r} of the entry {entry.name!r} is no Unicode text") from error
-    if b"\0" in data:
+    if b"\0" in data and not is_bytes:
         raise RequestError(f"the {what} of the entry {entry.name!r} has a NUL in it")
     if len(data) > MAX_NAME_BYTES:
         raise RequestError(f"the {what} of the entry {entry.name[:80]!r}… has {len(data)} bytes")

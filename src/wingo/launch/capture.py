@@ -15,6 +15,7 @@ from wingo.errors import HostError
 from wingo.launch.identity import Identity
 from wingo.launch.stack import Storage, is_opaque, is_whiteout
 
+_CAPABILITY = "security.capability"
 _OPAQUE, _WHITEOUT = ".wh..wh..opq", ".wh."
 
 
@@ -89,7 +90,20 @@ def _described(
     first = seen.setdefault((status.st_dev, status.st_ino), name)
     if first != name:
         return Entry(name, EntryKind.HARDLINK, mode, uid, gid, link_target=first)
-    return Entry(name, EntryKind.FILE, mode, uid, gid, content=Content(status.st_size, lambda: _open(path), path))
+    content = Content(status.st_size, lambda: _open(path), path)
+    return Entry(name, EntryKind.FILE, mode, uid, gid, content=content, pax=_attributes(path))
+
+
+def _attributes(path: str) -> tuple[tuple[str, str], ...]:
+    """A file's capabilities, as an image has them: without the user namespace that they were set in (capabilities(7))."""
+    try:
+        value = os.getxattr(path, _CAPABILITY, follow_symlinks=False)
+    except OSError:
+        return ()
+    magic = int.from_bytes(value[:4], "little")
+    if magic >> 24 == 3 and len(value) == 24:
+        value = ((magic & 0xFFFFFF) | 2 << 24).to_bytes(4, "little") + value[4:20]
+    return ((f"SCHILY.xattr.{_CAPABILITY}", value.decode("utf-8", "surrogateescape")),)
 
 
 def _open(path: str) -> BinaryIO:

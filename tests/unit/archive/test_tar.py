@@ -220,3 +220,14 @@ def test_pieces_are_small_whatever_the_file() -> None:
     pieces = list(tar_stream(LayerRecipe((Entry("f", EntryKind.FILE, content=content),), 0, "")))
     assert max(map(len, pieces)) <= 1 << 20
     assert sum(map(len, pieces)) == 512 + size + 1024
+
+
+def test_extended_attributes_are_bytes() -> None:
+    value = bytes(range(256)).decode("utf-8", "surrogateescape")
+    (member,) = read_back(tar_of(file_entry("a", b"", pax=[("SCHILY.xattr.security.capability", value)])))
+    assert member.pax_headers["SCHILY.xattr.security.capability"].encode("utf-8", "surrogateescape") == bytes(
+        range(256)
+    )
+    for key in ("SCHILY.other", "MSWINDOWS.rawsd"):
+        with pytest.raises(RequestError):
+            tar_of(file_entry("a", b"", pax=[(key, value)]))
