@@ -142,6 +142,8 @@ def compare(builder: Builder, source: Source, system: str) -> Row:
     listed = packages_by_list(builder, source, system)
     problems += against_list(table, answers[1], listed)
     problems += proofs_by_nm(answers[1], set(symbols.values()), table)
+    strange = indirect(answers[1], listed, target(source))
+    problems += [f"brought without an import for it: {', '.join(strange[:3])}"] if strange else []
     modules = len(info.deps) + 1 if info else 0
     packages = len([name for name in table.packages() if name])
     return Row(
@@ -203,6 +205,26 @@ def against_list(table: FunctionTable, found: tuple[Found, ...], listed: dict[st
         if foreign:
             problems.append(f"{each.name} is brought by {foreign[0]}, which go does not list")
     return problems
+
+
+def indirect(found: tuple[Found, ...], listed: dict[str, set[str]], main: str) -> list[str]:
+    """Who is said to bring a capability, and imports no package that has its functions."""
+    strange: list[str] = []
+    for each in found:
+        row = BY_NAME[each.name]
+        wanted = {
+            name.removesuffix("*").rpartition("/")[0] + "/" + name.rpartition("/")[2].partition(".")[0]
+            for name in (*row.proofs, *row.entries)
+        }
+        wanted = {name.removeprefix("/") for name in wanted}
+        if each.name == "cgo":
+            continue
+        strange += [
+            f"{each.name}: {package}"
+            for package in each.packages
+            if listed.get(main if package == "main" else package, set()).isdisjoint(wanted)
+        ]
+    return strange
 
 
 def proofs_by_nm(found: tuple[Found, ...], symbols: set[str], table: FunctionTable) -> list[str]:

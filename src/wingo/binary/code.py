@@ -46,12 +46,12 @@ class Code:
         self._table = table
         self._arch = program.facts.arch
         self._base = 0
-        self._bytes = b""
+        self._bytes = memoryview(b"")
         if table.text is not None and self._arch in ARCHITECTURES:
             offset, there = program.memory.place(table.text)
             if offset >= 0:
                 self._base = table.text
-                self._bytes = bytes(program.data.upto(offset, min(there, table.starts[-1], MAX_CODE)))
+                self._bytes = program.data.upto(offset, min(there, table.starts[-1], MAX_CODE))
         self.understood = bool(self._bytes)
 
     def function_at(self, position: int) -> str:
@@ -92,7 +92,7 @@ class Code:
                         yield address, length, self.function_at(position)
 
     def _x86_calls(self) -> Iterator[tuple[int, int]]:
-        positions, operands = _calls(self._bytes)
+        positions, operands = _calls(bytes(self._bytes))
         # Where the instruction ends is what the number counts from.
         return zip(positions, map(add, positions, map(add, operands, repeat(5))), strict=True)
 
@@ -139,7 +139,7 @@ class Code:
 
     def _is_near(self, position: int, length: int) -> bool:
         if self._arch != "arm64":
-            window = self._bytes[max(position - _NEAR_BEFORE, 0) : position + _NEAR_BEHIND]
+            window = bytes(self._bytes[max(position - _NEAR_BEFORE, 0) : position + _NEAR_BEHIND])
             at, needle = 0, length.to_bytes(4, "little")
             while (at := window.find(needle, at + 1)) >= 0:
                 if _is_moved(window, at):

@@ -34,6 +34,7 @@ class Data:
         self._stream: BinaryIO | None = None
         self._window = memoryview(b"")
         self._window_at = 0
+        self._whole = source if isinstance(source, bytes) else None
         if isinstance(source, (bytes, bytearray, memoryview)):
             self._buffer = memoryview(source).cast("B").toreadonly()
             self.size = len(self._buffer)
@@ -53,6 +54,7 @@ class Data:
         """
         self._check(offset, size, "a program in it")
         inner = Data(b"", format)
+        inner._whole = None
         inner._stream, inner._start, inner.size = self._stream, self._start + offset, size
         if self._stream is None:
             inner._start, inner._buffer = 0, self._buffer[offset : offset + size]
@@ -92,9 +94,22 @@ class Data:
         start = min(max(offset, 0), self.size)
         return self.take(start, max(min(size, self.size - start), 0), "bytes")
 
+    def window(self, offset: int, size: int) -> tuple[bytes, int]:
+        """These bytes, or as many of them as the file has, for searching: some bytes, and where in them they begin.
+
+        Nothing is copied when the whole program is in memory as `bytes`.
+        """
+        part = self.upto(offset, size)
+        return (self._whole, offset) if self._whole is not None else (bytes(part), 0)
+
     def find(self, needle: bytes, start: int, end: int, align: int = 1) -> int:
         """The offset of the first place from `start` on, a multiple of `align` beyond it, where `needle` is; or -1."""
         end = min(end, self.size)
+        if self._whole is not None:
+            at = self._whole.find(needle, start, end)
+            while at >= 0 and (at - start) % align:
+                at = self._whole.find(needle, at + 1, end)
+            return at
         position = start
         while position < end:
             chunk = bytes(self.take(position, min(_CHUNK, end - position), "a section"))

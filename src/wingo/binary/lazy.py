@@ -33,6 +33,7 @@ MAX_LIBRARIES = 4_096
 _LONGEST = 64
 _NEEDLES = (b".dll", b".DLL")
 _WIDE_NEEDLES = tuple(b"".join(bytes([byte, 0]) for byte in needle) + b"\0\0" for needle in _NEEDLES)
+_PLAIN_NEEDLES = tuple(needle + b"\0" for needle in _NEEDLES)
 _NAME_END = re.compile(rb"[0-9A-Za-z_.+\-]{1,60}\Z")
 _WIDE_END = re.compile(rb"(?:[0-9A-Za-z_.+\-]\0){1,60}\Z")
 _STARTS = re.compile(r"(?:syscall|internal/syscall/.*|golang\.org/x/sys/.*)\.(?:init|map\.init)[.0-9]*\Z")
@@ -97,27 +98,51 @@ def lazy_libraries(program: Program, table: FunctionTable | None) -> tuple[LazyL
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """A section that is loaded, stays, and is not code."""
+    """Bytes that are loaded, stay, and are no code: of a section, or what is of interest in it.
 
-    address: int
+    Attributes:
+        content: has them, perhaps among others.
+        start: where they begin there.
+        end: where they end.
+        address: of the first.
+        writable: whether they are variables.
+    """
+
     content: bytes
+    start: int
+    end: int
+    address: int
     writable: bool
 
+    def where(self, needle: bytes) -> Iterator[int]:
+        """Each place of some bytes, as an index into `content`."""
+        at = self.start - 1
+        while (at := self.content.find(needle, at + 1, self.end)) >= 0:
+            yield at
 
-def _data_parts(program: Program) -> Iterator[_Part]:
+    def name_before(self, at: int, pattern: re.Pattern[bytes], most: int) -> bytes:
+        """The characters of a name that end at a place; b"" when there are none."""
+        found = pattern.search(self.content[max(at - most, self.start) : at])
+        return found[0] if found else b""
+
+
+def _parts(program: Program) -> Iterator[_Part]:
     for section in program.facts.sections:
         size = min(section.size, section.file_size)
         if size and not section.flags & (_CODE | _DISCARDABLE):
-            content = bytes(program.data.upto(section.offset, size))
-            yield _Part(section.address, content, bool(section.flags & _WRITABLE))
+            yield _part(program, section.offset, size, section.address, bool(section.flags & _WRITABLE))
 
 
-def _mentions(program: Program, content: bytes, needles: tuple[bytes, ...]) -> Iterator[int]:
-    """Where in the content an extension is."""
+def _part(program: Program, offset: int, size: int, address: int, writable: bool) -> _Part:
+    content, start = program.data.window(offset, size)
+    return _Part(content, start, min(start + size, len(content)), address, writable)
+
+
+def _mentions(program: Program, part: _Part, needles: tuple[bytes, ...]) -> Iterator[int]:
+    """Where an extension is."""
     count = 0
     for needle in needles:
-        at = -1
-        while (at := content.find(needle, at + 1)) >= 0:
+        for at in part.where(needle):
             count += 1
             if count > MAX_MENTIONS:
                 raise program.data.malformed(f"more than {MAX_MENTIONS} names of libraries")
@@ -127,20 +152,18 @@ def _mentions(program: Program, content: bytes, needles: tuple[bytes, ...]) -> I
 def _go_texts(program: Program, table: FunctionTable) -> dict[str, set[str]]:
     """Library names that are Go texts, and the functions whose code has them; `_DATA` for data."""
     places: dict[int, dict[int, str]] = {}
-    parts = list(_data_parts(program))
+    parts = list(_parts(program))
     for part in parts:
         # Go's texts are where nothing is written.
-        content = part.content if not part.writable else b""
-        for at in _mentions(program, content, _NEEDLES):
-            before = _NAME_END.search(content[max(at - _LONGEST, 0) : at])
-            # Texts stand side by side without an end: a name may begin at any of these characters.
-            for length in range(1, len(before[0]) + 1 if before else 0):
-                name = content[at - length : at + 4].decode("ascii").lower()
-                places.setdefault(part.address + at - length, {})[length + 4] = name
+        for at in _mentions(program, part, _NEEDLES) if not part.writable else ():
+            # They stand side by side without an end: a name may begin at any of these characters.
+            for length in range(1, len(part.name_before(at, _NAME_END, _LONGEST)) + 1):
+                name = part.content[at - length : at + 4].decode("ascii").lower()
+                places.setdefault(part.address + at - part.start - length, {})[length + 4] = name
     found: dict[str, set[str]] = {}
     if not places:
         return found
-    variables = _variables(program, table) or [part.content for part in parts if part.writable]
+    variables = _variables(program, table) or [part for part in parts if part.writable]
     for name, count in _in_data(variables, places, program.facts.bits // 8).items():
         # Variables for libraries are set up as data by new compilers: one for each package of x/sys that knows the library.
         packages = {
@@ -155,27 +178,28 @@ def _go_texts(program: Program, table: FunctionTable) -> dict[str, set[str]]:
     return found
 
 
-def _variables(program: Program, table: FunctionTable) -> list[bytes]:
+def _variables(program: Program, table: FunctionTable) -> list[_Part]:
     """Go's variables with pointers in them; [] when the table does not say where they are."""
     start, end = table.variables
     offset, there = program.memory.place(start)
     if offset < 0 or not start < end <= start + there or start % 8:
         return []
-    return [bytes(program.data.upto(offset, end - start))]
+    return [_part(program, offset, end - start, start, True)]
 
 
-def _in_data(parts: list[bytes], places: dict[int, dict[int, str]], width: int) -> dict[str, int]:
+def _in_data(parts: list[_Part], places: dict[int, dict[int, str]], width: int) -> dict[str, int]:
     """How often variables have a name's address with its length behind it."""
     counts: dict[str, int] = {}
     for top in {address >> 16 for address in places}:
         needle = top.to_bytes(width, "little")[: width - 2]
-        for content in parts:
-            at = 1
-            while (at := content.find(needle, at + 1)) >= 0:
+        for part in parts:
+            for at in part.where(needle):
                 start = at - 2
-                address = int.from_bytes(content[start : start + width], "little")
-                if start % width == 0 and address in places:
-                    length = int.from_bytes(content[start + width : start + 2 * width], "little")
+                if start < part.start or (start - part.start) % width:
+                    continue
+                address = int.from_bytes(part.content[start : start + width], "little")
+                if address in places:
+                    length = int.from_bytes(part.content[start + width : start + 2 * width], "little")
                     name = places[address].get(length)
                     if name:
                         counts[name] = counts.get(name, 0) + 1
@@ -186,22 +210,20 @@ def _written(program: Program, *, plain: bool) -> set[str]:
     """Names with a zero behind them: UTF-16 ones, and with `plain` those of C."""
     imports = {each.library.lower() for each in program.facts.imports}
     if program.facts.pe is not None:
-        imports |= {each.library.lower() for each in program.facts.pe.delay_imports} | {
-            program.facts.pe.exports.lower()
-        }
+        imports |= {each.library.lower() for each in program.facts.pe.delay_imports}
+        imports.add(program.facts.pe.exports.lower())
     found: set[str] = set()
-    for part in _data_parts(program):
-        content = part.content if plain or part.writable else b""
-        for at in _mentions(program, content, _WIDE_NEEDLES):
-            before = _WIDE_END.search(content[max(at - 2 * _LONGEST, 0) : at])
-            if before is not None:
-                found.add(content[at - len(before[0]) : at + 8].decode("utf-16-le").lower())
-        for at in _mentions(program, content, tuple(needle + b"\0" for needle in _NEEDLES)) if plain else ():
-            before = _NAME_END.search(content[max(at - _LONGEST, 0) : at])
-            if before is not None:
-                start = at - len(before[0])
-                name = content[start : at + 4].decode("ascii").lower()
-                if name not in imports and (start == 0 or content[start - 1] == 0):
+    for part in _parts(program):
+        for at in _mentions(program, part, _WIDE_NEEDLES) if plain or part.writable else ():
+            before = part.name_before(at, _WIDE_END, 2 * _LONGEST)
+            if before:
+                found.add(part.content[at - len(before) : at + 8].decode("utf-16-le").lower())
+        for at in _mentions(program, part, _PLAIN_NEEDLES) if plain else ():
+            before = part.name_before(at, _NAME_END, _LONGEST)
+            start = at - len(before)
+            if before and (start == part.start or part.content[start - 1] == 0):
+                name = part.content[start : at + 4].decode("ascii").lower()
+                if name not in imports:
                     found.add(name)
         if len(found) > MAX_LIBRARIES:
             raise program.data.malformed(f"more than {MAX_LIBRARIES} names of libraries")
