@@ -25,6 +25,7 @@ USER = "USER"
 USER_ROOT = "HKEY_CURRENT_USER"
 USER_ENVIRONMENT = rf"{USER_ROOT}\Environment"
 MAX_CHANGES = 20_000
+_MAX_DEPTH = 24
 
 _USER_ROOTS = ("HKCU", USER_ROOT)
 _PROVIDERS = ("MICROSOFT.POWERSHELL.CORE\\REGISTRY::", "REGISTRY::")
@@ -39,11 +40,15 @@ class StageRegistry(Registry, frozen=True):
         bases: the same before the changes.
         assumed: names of the hives that were not read.
         changes: in order, each path with its root in full.
+        located: the same by hive, their paths below its root.
+        depths: how many views lie on each other, by hive.
     """
 
     bases: Mapping[str, Key] = {}
     assumed: frozenset[str] = frozenset()
     changes: tuple[Edit, ...] = ()
+    located: Mapping[str, tuple[Edit, ...]] = {}
+    depths: Mapping[str, int] = {}
 
     def locate(self, path: str) -> tuple[str, str]:
         """See `Registry.locate`; `HKCU` is known here.
@@ -85,12 +90,21 @@ class StageRegistry(Registry, frozen=True):
         if len(self.changes) + len(changes) > MAX_CHANGES:
             raise CannotLower(f"the steps make more than {MAX_CHANGES} changes of the registry")
         whole = tuple(msgspec.structs.replace(change, path=self.full_path(change.path)) for change in changes)
-        after = msgspec.structs.replace(self, changes=(*self.changes, *whole))
-        hives = dict(self.hives)
-        for name in dict.fromkeys(self.locate(change.path)[0] for change in whole):
-            # One view for all the changes of a hive: views on views would get deep.
-            hives[name] = apply_edits(self.bases[name], after.edits_of(name))
-        return msgspec.structs.replace(after, hives=hives)
+        located, hives, depths = dict(self.located), dict(self.hives), dict(self.depths)
+        for change in whole:
+            name, path = self.locate(change.path)
+            located[name] = (*located.get(name, ()), msgspec.structs.replace(change, path=path))
+        for name in located:
+            fresh = located[name][len(self.located.get(name, ())) :]
+            if not fresh:
+                continue
+            # Views on views get slow, and one view of everything is slow to make: now and then it is made anew.
+            depths[name] = (depths.get(name, 0) + 1) % _MAX_DEPTH
+            below, edits = (hives[name], fresh) if depths[name] else (self.bases[name], located[name])
+            hives[name] = apply_edits(below, edits)
+        return msgspec.structs.replace(
+            self, changes=(*self.changes, *whole), located=located, hives=hives, depths=depths
+        )
 
     def assume_key(self, path: str) -> StageRegistry:
         """The registry with a key that is taken to be there, in a hive that was not read; no change.
@@ -116,13 +130,12 @@ class StageRegistry(Registry, frozen=True):
 
     def edits_of(self, name: str) -> list[Edit]:
         """The changes of one hive, their paths below its root."""
-        located = ((self.locate(change.path), change) for change in self.changes)
-        return [msgspec.structs.replace(change, path=path) for (hive, path), change in located if hive == name]
+        return list(self.located.get(name, ()))
 
     @property
     def changed(self) -> tuple[str, ...]:
         """The names of the hives that changes are in."""
-        return tuple(dict.fromkeys(self.locate(change.path)[0] for change in self.changes))
+        return tuple(self.located)
 
 
 def plain_path(path: str) -> str:

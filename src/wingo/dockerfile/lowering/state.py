@@ -3,6 +3,7 @@ r"""What a step starts from and leaves: the stage's files, registry, variables, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -135,21 +136,43 @@ def process_environment(state: State) -> Variables:
     The machine's and the account's from the registry (`PATH` of both, one after the other), then what Windows gives every
     process, then `ENV` and `ARG`, which replace them.
     """
+    variables = _of_registry(_Held(state.registry), state.account, state.architecture).copy()
+    for name, value in (*state.settings, *state.environment):
+        variables.set(name, value)
+    return variables
+
+
+class _Held:
+    """A registry by its identity, for a cache; it stays alive as long as the cache knows it."""
+
+    def __init__(self, registry: StageRegistry) -> None:
+        self.registry = registry
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and other.registry is self.registry
+
+    def __hash__(self) -> int:
+        return id(self.registry)
+
+
+@lru_cache(maxsize=16)
+def _of_registry(held: _Held, account: str, architecture: str) -> Variables:
+    registry = held.registry
     variables = Variables(_MACHINE)
-    variables.set("PROCESSOR_ARCHITECTURE", _PROCESSORS.get(state.architecture, state.architecture.upper()))
-    profile = rf"C:\Users\{state.account}"
+    variables.set("PROCESSOR_ARCHITECTURE", _PROCESSORS.get(architecture, architecture.upper()))
+    profile = rf"C:\Users\{account}"
     for name, value in (
         ("APPDATA", rf"{profile}\AppData\Roaming"),
         ("HOMEDRIVE", "C:"),
         ("HOMEPATH", profile[2:]),
         ("LOCALAPPDATA", rf"{profile}\AppData\Local"),
-        ("USERNAME", state.account),
+        ("USERNAME", account),
         ("USERPROFILE", profile),
     ):
         variables.set(name, value)
-    for name, value in registry_variables(state.registry, machine=True).items():
+    for name, value in registry_variables(registry, machine=True).items():
         variables.set(name, expand(value, variables))
-    own = registry_variables(state.registry, machine=False)
+    own = registry_variables(registry, machine=False)
     for name, value in own.items():
         if upcase(name) == "PATH":
             before = (variables.get("PATH") or "").rstrip(";")
@@ -158,8 +181,6 @@ def process_environment(state: State) -> Variables:
     if "TEMP" not in {upcase(name) for name in own}:
         for name in ("TEMP", "TMP"):
             variables.set(name, rf"{profile}\AppData\Local\Temp")
-    for name, value in (*state.settings, *state.environment):
-        variables.set(name, value)
     return variables
 
 

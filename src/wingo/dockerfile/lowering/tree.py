@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -15,9 +16,12 @@ import msgspec
 from wingo.archive.entry import Content
 from wingo.dockerfile.lowering.outcome import CannotLower
 from wingo.errors import RequestError
-from wingo.windows.paths import Components, fold, parse_link_target, path_text
+from wingo.windows.paths import Components, parse_link_target, path_text
+from wingo.windows.paths import fold as fold_path
 
 _MAX_LINKS = 40
+fold = lru_cache(maxsize=65_536)(fold_path)
+"""A path as NTFS compares it; the same few are asked for again and again."""
 MAX_ITEMS = 500_000
 """Files and directories that steps may make."""
 
