@@ -152,7 +152,8 @@ class _Difference:
             return
         now = self.after.find(path, follow=False)
         if now is None:
-            yield there.path
+            # A directory that was made anew may be spelt otherwise than the base's: the layer has one spelling.
+            yield (*self.after.resolve(there.path[:-1], follow=False), there.path[-1])
         elif there.is_directory and now.is_directory:
             for child in self.before.children(there.path):
                 yield from self.gone(child.path)

@@ -94,13 +94,13 @@ class StageRegistry(Registry, frozen=True):
         for change in whole:
             name, path = self.locate(change.path)
             located[name] = (*located.get(name, ()), msgspec.structs.replace(change, path=path))
-        for name in located:
-            fresh = located[name][len(self.located.get(name, ())) :]
+        for name, every in located.items():
+            fresh = every[len(self.located.get(name, ())) :]
             if not fresh:
                 continue
             # Views on views get slow, and one view of everything is slow to make: now and then it is made anew.
             depths[name] = (depths.get(name, 0) + 1) % _MAX_DEPTH
-            below, edits = (hives[name], fresh) if depths[name] else (self.bases[name], located[name])
+            below, edits = (hives[name], fresh) if depths[name] else (self.bases[name], every)
             hives[name] = apply_edits(below, edits)
         return msgspec.structs.replace(
             self, changes=(*self.changes, *whole), located=located, hives=hives, depths=depths

@@ -203,3 +203,11 @@ def test_the_accounts_own_path_is_behind_the_machines() -> None:
     command = r'C:\Windows\System32\setx.exe /M PATH "%PATH%;C:\x"'
     shell = (r"C:\Windows\System32\cmd.exe", "/S", "/C")
     assert run(command, own, shell=shell).edits == (SetVariable("PATH", r"C:\own;C:\x"),)
+
+
+def test_a_directory_made_anew_in_another_case_has_one_spelling_in_the_layer() -> None:
+    image, before = base_state()
+    after = run(r"rmdir /s /q C:\Windows\System32\drivers & mkdir C:\Windows\System32\DRIVERS", before).state
+    view = built(image, before, after)
+    assert view.find(r"C:\Windows\System32\drivers") is not None
+    assert view.find(r"C:\Windows\System32\drivers\etc") is None

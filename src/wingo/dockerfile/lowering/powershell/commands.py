@@ -256,7 +256,8 @@ def load_script(shell: PowerShell, path: tuple[str, ...]) -> ScriptBlock | None:
     Raises:
         CommandFailed: PowerShell could not read it.
     """
-    from wingo.dockerfile.lowering.powershell.parser import ParseFault, parse_script
+    from wingo.dockerfile.lowering.powershell.expressions import ParseFault
+    from wingo.dockerfile.lowering.powershell.parser import parse_script
 
     data = shell.session.read(path)
     if data is None:

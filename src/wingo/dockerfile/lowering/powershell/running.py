@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from wingo.dockerfile.lowering.powershell.commands import call_block, load_script
 from wingo.dockerfile.lowering.powershell.evaluate import ExitScript, LoopJump, PowerShell, Return
+from wingo.dockerfile.lowering.powershell.expressions import ParseFault
 from wingo.dockerfile.lowering.powershell.nodes import Argument, Const
-from wingo.dockerfile.lowering.powershell.parser import ParseFault, parse_script
+from wingo.dockerfile.lowering.powershell.parser import parse_script
 from wingo.dockerfile.lowering.powershell.values import Terminating, Unknown, Value, text_of
 from wingo.dockerfile.lowering.programs.calls import Call
 from wingo.dockerfile.lowering.session import CommandFailed, Session
