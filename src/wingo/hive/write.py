@@ -168,7 +168,13 @@ class _Writer:
         if not is_root and not (0 < len(name) <= _CHECKED and "\0" not in name and "\\" not in name):
             check_key_name(name)
         raw = name.encode("utf-16-le", "surrogatepass") if encoded is None else encoded
-        at = self._allocate(KEY_SIZE + len(raw))
+        at = self._position
+        whole = KEY_SIZE + len(raw) + 11 & ~7
+        if at + whole > self._limit:
+            at = self._allocate(KEY_SIZE + len(raw))
+        else:  # as in `_put`
+            self._position = at + whole
+            _INT.pack_into(self._bins, at, -whole)
         self._bins[at + 80 : at + 80 + len(raw)] = raw
         pack_into("<HH", self._bins, at + 76, len(raw), KEY_LATIN if encoded is not None else 0)
         return at - BASE_BLOCK
@@ -421,15 +427,30 @@ class _Writer:
         if len(records) != count or len(names) != count:
             return self._values(KeyNode(hive, key, None, 0).values(), key_name)
         at = self._allocate(4 * count)
-        put, pack_value = self._put, _VALUE.pack
         offsets = []
+        bins, position, limit, pack_value = self._bins, self._position, self._limit, cells.VALUE.pack_into
         for raw, name_size, length, where, kind, content in records:
+            flags = VALUE_LATIN if name_size else 0
+            whole = length + 11 & ~7 if content else 0
+            record = name_size + cells.VALUE_SIZE + 11 & ~7
+            size, place = (length, 0) if content else (length | INLINE, where)
+            if position + whole + record > limit:  # a new bin, of which `_put` knows
+                self._position = position
+                place = self._put(content) if content else place
+                offsets.append(self._put(_VALUE.pack(b"vk", name_size, size, place, kind, flags, 0) + raw))
+                bins, position, limit = self._bins, self._position, self._limit
+                continue
             if content:
-                record = pack_value(b"vk", name_size, length, put(content), kind, 1 if name_size else 0, 0)
-            else:
-                record = pack_value(b"vk", name_size, length | INLINE, where, kind, 1 if name_size else 0, 0)
-            offsets.append(put(record + raw))
-        pack_into(f"<{count}I", self._bins, at + 4, *offsets)
+                _INT.pack_into(bins, position, -whole)
+                bins[position + 4 : position + 4 + length] = content
+                place = position - BASE_BLOCK
+                position += whole
+            pack_value(bins, position, -record, b"vk", name_size, size, place, kind, flags, 0)
+            bins[position + 24 : position + 24 + name_size] = raw
+            offsets.append(position - BASE_BLOCK)
+            position += record
+        self._position = position
+        pack_into(f"<{count}I", bins, at + 4, *offsets)
         return at - BASE_BLOCK, 2 * longest, largest
 
     def _copy_descriptor(self, hive: Hive, offset: int, key: int) -> int:
