@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import bases, builds, packing, programs, rebasing, report, servers
+from bench import bases, builds, packing, programs, rebasing, report, servers, wine_start
 from bench.builds import COLD, NO_CHANGE, ONE_LINE, Bench
 from bench.report import Row, compared
 from bench.runs import Command, Contestant, run, take_turns
@@ -124,6 +124,13 @@ class Session:
             )
         )
 
+    def wine(self, rounds: int) -> None:
+        """The second start of a Windows image."""
+        times = self.raw["wine"] = wine_start.measure(self.scratch, rounds)
+        work = "start of a Windows image, not the first"
+        self.add(compared(work, times["wingo run"], wine_start.BARE, times[wine_start.BARE], 1.3))
+        self.add(compared(work, times["wingo run"], wine_start.RUNNING, times[wine_start.RUNNING]))
+
     def help(self, rounds: int) -> None:
         """How long `--help` takes."""
         commands = {
@@ -147,13 +154,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds, no cold build of the large program")
     parser.add_argument(
-        "--only", action="append", default=[], choices=["help", "small", "large", "five", "packing", "rebase"]
+        "--only", action="append", default=[], choices=["help", "small", "large", "five", "packing", "rebase", "wine"]
     )
     parser.add_argument("--output", type=Path, default=ROOT / "build/bench", help="for results.json and results.md")
     parser.add_argument("--page", type=Path, help="a documentation page whose table is replaced")
     parser.add_argument("--scratch", type=Path, help="a directory with 20 GB free; default: a temporary one")
     options = parser.parse_args(namespace=Options())
-    wanted = options.only or ["help", "small", "rebase", "packing", "five", "large"]
+    wanted = options.only or ["help", "small", "rebase", "wine", "packing", "five", "large"]
     os.environ["PATH"] = os.pathsep.join([str(ROOT / ".tools/bin"), str(ROOT / ".venv/bin"), os.environ["PATH"]])
     missing = [
         name for name in ("wingo", "ko", "crane", "go", "git", "docker-registry", "taskset") if not shutil.which(name)
@@ -176,6 +183,8 @@ def main() -> None:
 def _section(session: Session, name: str) -> None:
     if name == "help":
         session.help(session.rounds(21, 7))
+    elif name == "wine":
+        session.wine(session.rounds(15, 7))
     elif name == "small":
         for program, versions in _pairs(session.small()):
             session.builds(program, versions, NO_CHANGE, session.rounds(15, 5))

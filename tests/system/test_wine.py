@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -335,3 +335,79 @@ def test_objdump_reads_what_wingo_writes(tmp_path: Path) -> None:
         assert "pei-x86-64" in found
         assert all(symbol in found for symbol in symbols)
         assert "(bad)" not in found
+
+
+class Program(NamedTuple):
+    """A published program: how it is started, what it answers, and what it logs when it is asked to stop."""
+
+    name: str
+    target: str
+    port: int
+    path: str
+    answers: bytes
+    args: tuple[str, ...] = ()
+    stops: str = ""
+
+
+PROGRAMS = (
+    Program(
+        "go-httpbin",
+        "github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin@v2.15.0",
+        8080,
+        "/base64/d2luZ28=",
+        b"wingo",
+        stops="shutting down",
+    ),
+    # Its collectors miss Windows' performance counters; that it serves, and as whom it runs, is what Wine can show.
+    Program(
+        "windows_exporter",
+        "github.com/prometheus-community/windows_exporter@v0.27.2",
+        9182,
+        "/health",
+        b'{"status":"ok"}',
+        stops="Running as a preconfigured Windows Container user",
+    ),
+    Program(
+        "nats-server",
+        "github.com/nats-io/nats-server/v2@v2.15.2",
+        8222,
+        "/varz",
+        b'"server_name"',
+        ("-m", "8222"),
+        "Initiating Shutdown",
+    ),
+    Program(
+        "caddy",
+        "github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9",
+        8080,
+        "/",
+        b"from wine",
+        ("respond", "--listen", ":8080", "--body", "from wine"),
+    ),
+)
+BY_DEFAULT = {"go-httpbin", "windows_exporter"}
+"""What other tests compile as well; `make test-peers` takes the others too."""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(program, id=program.name, marks=() if program.name in BY_DEFAULT else pytest.mark.peers)
+        for program in PROGRAMS
+    ],
+)
+def test_real_programs_serve(wingo: Wingo, program: Program) -> None:
+    place = build(wingo, program.target, program.name, cwd=wingo.folder)
+    port = free_port()
+    started = wingo("run", place, "-d", "--name", program.name, "-p", f"{port}:{program.port}", "--", *program.args)
+    try:
+        assert started.returncode == 0, started.stderr
+        assert program.answers in fetch(f"http://127.0.0.1:{port}{program.path}")
+        began = time.monotonic()
+        stopped = json.loads(wingo("stop", program.name, "--json").stdout)[0]
+        logged = wingo("logs", program.name)
+        assert time.monotonic() - began < 9, logged.stderr
+        assert stopped["reason"] == "", (stopped, logged.stderr)
+        assert program.stops in logged.stdout + logged.stderr
+    finally:
+        wingo("stop", "--rm", program.name)
