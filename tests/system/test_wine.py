@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.needs import missing, need_tool
+from tests.verifier import verify_layout
 from wingo.errors import HostError
 from wingo.hive.keys import TreeKey
 from wingo.hive.values import Value
@@ -335,6 +336,24 @@ def test_objdump_reads_what_wingo_writes(tmp_path: Path) -> None:
         assert "pei-x86-64" in found
         assert all(symbol in found for symbol in symbols)
         assert "(bad)" not in found
+
+
+def test_what_it_wrote_becomes_a_layer_of_the_image(wingo: Wingo, served: str) -> None:
+    port = free_port()
+    target = wingo.folder / "committed"
+    wingo("run", served, "-d", "--name", "writer", "-p", f"{port}:8000")
+    try:
+        fetch(f"http://127.0.0.1:{port}/put?" + urllib.parse.urlencode({"name": "a.txt", "text": "kept"}))
+        wingo("stop", "writer")
+        done = wingo("commit", "writer", f"oci:{target}:v1")
+        assert done.returncode == 0, done.stderr
+    finally:
+        wingo("stop", "--rm", "writer")
+    assert verify_layout(target, base_layers=2, writable=["Files/data"]) == []
+    listed = wingo("ls", f"oci:{target}:v1", r"C:\data", "--json")
+    assert "a.txt" in listed.stdout, listed.stderr
+    found = said(wingo("run", f"oci:{target}:v1", "--", "stat", r"C:\data\a.txt", r"C:\data\b.txt").stdout)
+    assert found == {r"C:\data\a.txt": True, r"C:\data\b.txt": False}
 
 
 class Program(NamedTuple):

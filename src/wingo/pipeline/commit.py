@@ -65,7 +65,7 @@ def commit(
     """
     container, state = containers.read(name)
     base = image_of(container, places)
-    recipe = plan_capture(container, state, containers.directory(name), epoch)
+    recipe = _captured(base, container, state, containers.directory(name), epoch, places)
     layer = places.cache.pack(recipe)
     family = Family.DOCKER if base.media_type == DOCKER_MANIFEST else Family.OCI
     settings: dict[str, object] = {}
@@ -92,11 +92,30 @@ def commit(
     )
 
 
+def _captured(
+    image: Image, container: Container, state: State, directory: str, epoch: int, places: Places
+) -> LayerRecipe:
+    recipe = plan_capture(container, state, directory, epoch)
+    if not container.platform.startswith("windows"):
+        return recipe
+    from wingo.pipeline.commit_windows import plan_windows_capture
+    from wingo.pipeline.viewing import view_of
+
+    view = view_of(image, places, base_layers=False)
+    recipe, notes = plan_windows_capture(recipe.entries, view, container.name, epoch)
+    for note in notes:
+        places.progress.note(note)
+    return recipe
+
+
 def plan_capture(container: Container, state: State, directory: str, epoch: int) -> LayerRecipe:
-    """The recipe of a container's layer.
+    """The recipe of a container's layer, as Linux has it.
 
     Raises:
+<<<<<<< HEAD
         RequestError: a name that Windows cannot have.
+=======
+>>>>>>> 336a292 (wingo commit: what a Windows program wrote under Wine, as a layer in Windows' dialect)
         HostError: something cannot be read.
     """
     storage = Storage(state.storage) if state.storage else Storage.OVERLAY

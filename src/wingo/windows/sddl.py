@@ -5,10 +5,11 @@ Owner, group and plain allow and deny entries; the rest of the language is refus
 
 from __future__ import annotations
 
+import binascii
 import re
 from functools import lru_cache
 
-from wingo.errors import RequestError
+from wingo.errors import Malformed, RequestError
 from wingo.windows.security import (
     CONTAINER_ADMINISTRATOR,
     CONTAINER_USER,
@@ -27,6 +28,7 @@ from wingo.windows.security import (
     AccessEntry,
     AccessList,
     SecurityDescriptor,
+    decode_descriptor,
     encode_descriptor,
     sid_text,
 )
@@ -278,6 +280,16 @@ def format_sddl(descriptor: SecurityDescriptor) -> str:
         control = "".join(word for word, bit in CONTROLS.items() if descriptor.access.control & bit)
         parts.append(f"D:{control}" + "".join(map(_format_entry, descriptor.access.entries)))
     return "".join(parts)
+
+
+@lru_cache(maxsize=8192)
+def sddl_of_record(encoded: str) -> str:
+    """A layer's `MSWINDOWS.rawsd` as SDDL; "" where there is none, or none that says everything: it takes after its directory."""
+    try:
+        descriptor = decode_descriptor(binascii.a2b_base64(encoded)) if encoded else None
+    except (Malformed, binascii.Error):
+        return ""
+    return format_sddl(descriptor) if descriptor is not None and descriptor.complete else ""
 
 
 def _short_sid(sid: str) -> str:

@@ -2,20 +2,17 @@ r"""A stage's base as a tree sees it: a `wingo.view` of its layers."""
 
 from __future__ import annotations
 
-import binascii
 import io
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 from wingo.archive.entry import Content
 from wingo.archive.unpack import MemberKind
 from wingo.dockerfile.lowering.tree import Item, Kind, UnreadBase
-from wingo.errors import Malformed
 from wingo.view.layer import Node
 from wingo.view.merged import View
 from wingo.windows.paths import Components, path_text
-from wingo.windows.sddl import format_sddl
-from wingo.windows.security import decode_descriptor
+from wingo.windows.sddl import sddl_of_record
 
 _KEPT_BITS = 0x7
 """Read-only, hidden, system."""
@@ -57,7 +54,7 @@ class ViewBase:
 
     def _item(self, node: Node) -> Item | None:
         path = tuple(node.path.split("/")) if node.path else ()
-        access = _access(node.pax.get("MSWINDOWS.rawsd", ""))
+        access = sddl_of_record(node.pax.get("MSWINDOWS.rawsd", ""))
         bits = (node.attributes or 0) & _KEPT_BITS
         if node.kind is MemberKind.DIRECTORY:
             return Item(path, Kind.DIRECTORY, access=access, bits=bits, in_base=True, at=node.mtime)
@@ -76,18 +73,6 @@ def _content(view: View, node: Node) -> Content:
         return io.BytesIO(view.read(node, node.size))
 
     return Content(node.size, opened, f"C:\\{node.path}".replace("/", "\\"), node.digest)
-
-
-@lru_cache(maxsize=8192)
-def _access(encoded: str) -> str:
-    """A descriptor as SDDL; "" for one that is not read, which then takes after its directory."""
-    if not encoded:
-        return ""
-    try:
-        descriptor = decode_descriptor(binascii.a2b_base64(encoded))
-    except (Malformed, binascii.Error):
-        return ""
-    return format_sddl(descriptor) if descriptor.complete else ""
 
 
 class LazyBase:
