@@ -7,24 +7,20 @@ from collections.abc import Sequence
 
 import msgspec
 
-from wingo.archive.entry import Entry, EntryKind, LayerRecipe
+from wingo.archive.entry import LayerRecipe
 from wingo.errors import RequestError
 from wingo.image.derive import ConfigPatch, derive
 from wingo.image.model import Image, images_of
 from wingo.launch.capture import capture
 from wingo.launch.containers import Container, Containers, State
 from wingo.launch.stack import Storage
-from wingo.launch.wine.drive import DRIVE
-from wingo.linux.paths import WHITEOUT_PREFIX
 from wingo.oci.digest import parse_digest
 from wingo.oci.media_types import DOCKER_MANIFEST, Family
 from wingo.oci.place import Place, PlaceKind, parse_place
 from wingo.pipeline.assemble import added_layer, rfc3339
 from wingo.pipeline.places import Places
-from wingo.windows.layer import plan_layer
-from wingo.windows.requests import DATA, LayerRequest, Whiteout, WindowsDirectory, WindowsFile, WindowsHardLink
+from wingo.pipeline.viewing import view_of
 
-OPAQUE_NAME = ".wh..wh..opq"
 """A directory that hides what is below it; Windows has no such sign, and Wine makes none where the image has something."""
 
 
@@ -65,7 +61,7 @@ def commit(
     """
     container, state = containers.read(name)
     base = image_of(container, places)
-    recipe = _captured(base, container, state, containers.directory(name), epoch, places)
+    recipe = plan_capture(base, container, state, containers.directory(name), epoch, places)
     layer = places.cache.pack(recipe)
     family = Family.DOCKER if base.media_type == DOCKER_MANIFEST else Family.OCI
     settings: dict[str, object] = {}
@@ -92,30 +88,13 @@ def commit(
     )
 
 
-def _captured(
+def plan_capture(
     image: Image, container: Container, state: State, directory: str, epoch: int, places: Places
 ) -> LayerRecipe:
-    recipe = plan_capture(container, state, directory, epoch)
-    if not container.platform.startswith("windows"):
-        return recipe
-    from wingo.pipeline.commit_windows import plan_windows_capture
-    from wingo.pipeline.viewing import view_of
-
-    view = view_of(image, places, base_layers=False)
-    recipe, notes = plan_windows_capture(recipe.entries, view, container.name, epoch)
-    for note in notes:
-        places.progress.note(note)
-    return recipe
-
-
-def plan_capture(container: Container, state: State, directory: str, epoch: int) -> LayerRecipe:
-    """The recipe of a container's layer, as Linux has it.
+    """The recipe of a container's layer, in the dialect of its image's system.
 
     Raises:
-<<<<<<< HEAD
         RequestError: a name that Windows cannot have.
-=======
->>>>>>> 336a292 (wingo commit: what a Windows program wrote under Wine, as a layer in Windows' dialect)
         HostError: something cannot be read.
     """
     storage = Storage(state.storage) if state.storage else Storage.OVERLAY
@@ -126,41 +105,15 @@ def plan_capture(container: Container, state: State, directory: str, epoch: int)
         lowers=container.lowers,
         made=state.made,
     )
-    created_by, comment = f"wingo commit {container.name}", "what a container wrote"
     if container.platform.startswith("windows"):
-        requests = windows_requests(entries)
-        return plan_layer(requests, epoch=epoch, created_by=created_by, comment=comment).recipe
-    return LayerRecipe(entries, epoch, created_by, comment)
+        from wingo.pipeline.commit_windows import plan_windows_capture
 
-
-def windows_requests(entries: Sequence[Entry]) -> list[LayerRequest]:
-    r"""What a Windows program wrote under Wine, as requests for a layer of the Windows dialect.
-
-    Taken is what lies on drive C: outside of `C:\Windows`, which is Wine's own there. Wine's registry is not a hive, and is
-    left out. Files belong to the service's account, as it is the one that wrote them.
-    """
-    requests: list[LayerRequest] = []
-    filled = {entry.name.rpartition("/")[0] for entry in entries}
-    for entry in entries:
-        if not entry.name.startswith(f"{DRIVE}/"):
-            continue
-        *folders, name = entry.name.removeprefix(f"{DRIVE}/").split("/")
-        if (folders or [name])[0].lower() == "windows":
-            continue
-        removed = name.startswith(WHITEOUT_PREFIX)
-        path = "C:\\" + "\\".join((*folders, name.removeprefix(WHITEOUT_PREFIX)))
-        if name == OPAQUE_NAME:
-            continue
-        if removed:
-            requests.append(Whiteout(path=path, source="the container"))
-        elif entry.kind is EntryKind.FILE and entry.content is not None:
-            requests.append(WindowsFile(path=path, content=entry.content, attributes=DATA, source="the container"))
-        elif entry.kind is EntryKind.HARDLINK:
-            target = "C:\\" + entry.link_target.removeprefix(f"{DRIVE}/").replace("/", "\\")
-            requests.append(WindowsHardLink(path=path, target=target, source="the container"))
-        elif entry.kind is EntryKind.DIRECTORY and entry.name not in filled:
-            requests.append(WindowsDirectory(path=path, attributes=DATA, source="the container"))
-    return requests
+        view = view_of(image, places, base_layers=False)
+        recipe, notes = plan_windows_capture(entries, view, container.name, epoch)
+        for note in notes:
+            places.progress.note(note)
+        return recipe
+    return LayerRecipe(entries, epoch, f"wingo commit {container.name}", "what a container wrote")
 
 
 def image_of(container: Container, places: Places) -> Image:

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
-from wingo.archive.entry import Entry, EntryKind
 from wingo.launch.capture import capture
 from wingo.launch.identity import Identity, IdRange
 from wingo.launch.stack import OPAQUE, Storage, copy_layer
-from wingo.pipeline.commit import windows_requests
-from wingo.testing.images import content_of
-from wingo.windows.layer import plan_layer
 
 SINGLE = Identity("single", (IdRange(0, os.getuid(), 1),), (IdRange(0, os.getgid(), 1),))
 
@@ -69,38 +63,3 @@ def test_a_copy_is_compared_with_the_layers(tmp_path):
     (upper / "new").write_text("new")
     found = names(capture(str(upper), SINGLE, storage=Storage.COPY, lowers=[str(lower)]))
     assert found == [".wh.gone", "keep", "keep/.wh.removed", "keep/changed", "new"]
-
-
-def entry(name: str, kind: EntryKind = EntryKind.FILE, **more: object) -> Entry:
-    content = content_of(b"x") if kind is EntryKind.FILE else None
-    return Entry(f"prefix/drive_c/{name}", kind, content=content, **more)  # type: ignore[arg-type]
-
-
-def test_a_windows_container_becomes_a_windows_layer():
-    entries = [
-        Entry("prefix/system.reg", EntryKind.FILE, content=content_of(b"registry")),
-        entry("data", EntryKind.DIRECTORY),
-        entry("data/kept.txt"),
-        entry("data/.wh.removed.txt"),
-        entry("empty", EntryKind.DIRECTORY),
-        entry("windows/temp/x"),
-        entry("Program Files/app/again.txt", EntryKind.HARDLINK, link_target="prefix/drive_c/data/kept.txt"),
-    ]
-    recipe = plan_layer(windows_requests(entries), epoch=0, created_by="x").recipe
-    found = names(recipe.entries)
-    assert {"Files/data/kept.txt", "Files/data/.wh.removed.txt", "Files/empty"} <= {*found}
-    assert "Files/Program Files/app/again.txt" in found
-    assert not any("windows/temp" in name.lower() or "system.reg" in name for name in found)
-    assert all(
-        dict(item.pax).get("MSWINDOWS.rawsd")
-        for item in recipe.entries
-        if item.kind is EntryKind.FILE and ".wh." not in item.name
-    )
-
-
-@pytest.mark.parametrize("name", ["aux", "a:b", "x."])
-def test_names_that_windows_cannot_have_are_refused(name):
-    from wingo.errors import RequestError
-
-    with pytest.raises(RequestError):
-        plan_layer(windows_requests([entry(name)]), epoch=0, created_by="x")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from wingo.archive.entry import Entry, EntryKind
+from wingo.errors import RequestError
 from wingo.pipeline.commit_windows import plan_windows_capture
 from wingo.testing.images import directory_entry, file_entry, image_of, layer_of
 from wingo.view.layer import read_layer
@@ -118,3 +119,9 @@ def test_links(view: View) -> None:
     left = [name for name in ("out", "root", "lost") if f"Files/Data/{name}" in entries]
     assert left == []
     assert len(notes) == 3
+
+
+@pytest.mark.parametrize("name", ["aux", "a:b", "x."])
+def test_names_that_windows_cannot_have_are_refused(view: View, name: str) -> None:
+    with pytest.raises(RequestError):
+        captured(view, file_entry(f"{D}/Data/{name}", b"x"))
