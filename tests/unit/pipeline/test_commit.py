@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from wingo.archive.entry import EntryKind
 from wingo.launch.capture import capture
 from wingo.launch.identity import Identity, IdRange
 from wingo.launch.stack import OPAQUE, Storage, copy_layer
