@@ -4,6 +4,7 @@ light or dark, wide or narrow; and without scripts everything is there.
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -90,49 +91,53 @@ def axe_source() -> str:
     return (Path(found.origin).parent / "axe.min.js").read_text()
 
 
+FRAME = '<iframe src="page-NUMBER.html" width="WIDTH" height="3000"></iframe>'
 HARNESS = """<!doctype html><html lang="en"><head><title>t</title></head><body style="margin:0">
-<iframe id="f" src="page.html" width="WIDTH" height="3000"></iframe><pre id="result"></pre>
-<script>addEventListener("message", e => { document.getElementById("result").textContent = e.data; });</script></body></html>
+<pre id="result"></pre>FRAMES<script>
+const found = [];
+addEventListener("message", e => { found.push(e.data); if (found.length == COUNT) result.textContent = JSON.stringify(found); });
+</script></body></html>
 """
 RUN = """<script>AXE</script><script>
 document.querySelectorAll("details").forEach(d => d.open = true);
-axe.run(document, {resultTypes: ["violations"]}).then(r => parent.postMessage(JSON.stringify({
-  width: innerWidth, wide: document.documentElement.scrollWidth, dark: matchMedia("(prefers-color-scheme: dark)").matches,
-  passes: r.passes.length,
-  violations: r.violations.map(v => [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html.slice(0, 200))])}), "*"),
-  e => parent.postMessage(JSON.stringify({error: String(e)}), "*"));
+axe.run(document, {resultTypes: ["violations"]}).then(r => parent.postMessage({
+  page: NUMBER, width: innerWidth, wide: document.documentElement.scrollWidth,
+  dark: matchMedia("(prefers-color-scheme: dark)").matches, passes: r.passes.length,
+  violations: r.violations.map(v => [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html.slice(0, 200))])}, "*"),
+  e => parent.postMessage({page: NUMBER, error: String(e)}, "*"));
 </script>"""
 
 
-def in_browser(page: Path, folder: Path, *, width: int, dark: bool) -> dict:
-    """What axe says of a page in a window of some width; the page's own policy, which forbids scripts, is taken out."""
+def in_browser(pages: list[Path], folder: Path, *, width: int, dark: bool) -> list[dict]:
+    """What axe says of pages in a window of some width; their own policy, which forbids scripts, is taken out."""
     chromium = need_tool("chromium")
-    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
-    assert "<script" not in text
-    (folder / "page.html").write_text(text.replace("</body>", RUN.replace("AXE", axe_source()) + "</body>"))
-    (folder / "harness.html").write_text(HARNESS.replace("WIDTH", str(width)))
+    for number, page in enumerate(pages):
+        text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
+        assert "<script" not in text
+        run = RUN.replace("NUMBER", str(number)).replace("AXE", axe_source())
+        (folder / f"page-{number}.html").write_text(text.replace("</body>", run + "</body>"))
+    frames = "".join(FRAME.replace("NUMBER", str(number)) for number in range(len(pages)))
+    harness = HARNESS.replace("FRAMES", frames).replace("COUNT", str(len(pages))).replace("WIDTH", str(width))
+    (folder / "harness.html").write_text(harness)
     colours = ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []
     argv = [
         chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", *colours,
         f"--user-data-dir={folder / 'profile'}", "--window-size=1500,3000", "--virtual-time-budget=60000", "--dump-dom",
         (folder / "harness.html").as_uri(),
     ]  # fmt: skip
-    done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=180, cwd=folder)
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=300, cwd=folder)
     found = re.search(r'<pre id="result">([^<]+)</pre>', done.stdout)
     assert found is not None, done.stdout[-2000:] + done.stderr[-2000:]
-    import html
-
-    return json.loads(html.unescape(found[1]))
+    return sorted(json.loads(html.unescape(found[1])), key=lambda report: report["page"])
 
 
-@pytest.mark.parametrize("name", ["inspect", "diff"])
 @pytest.mark.parametrize(("width", "dark"), [(1400, False), (360, True)])
-def test_axe_finds_nothing(pages, tmp_path, name, width, dark) -> None:
-    report = in_browser(pages[name], tmp_path, width=width, dark=dark)
-    assert report.get("violations") == [], report
-    assert report["passes"] > 10
-    assert (report["width"], report["dark"]) == (width, dark)
-    assert report["wide"] <= width, "the page is wider than its window"
+def test_axe_finds_nothing(pages, tmp_path, width, dark) -> None:
+    for report in in_browser([pages["inspect"], pages["diff"]], tmp_path, width=width, dark=dark):
+        assert report.get("violations") == [], report
+        assert report["passes"] > 10
+        assert (report["width"], report["dark"]) == (width, dark)
+        assert report["wide"] <= width, "the page is wider than its window"
 
 
 def test_axe_finds_what_is_wrong(pages, tmp_path) -> None:
@@ -145,7 +150,7 @@ def test_axe_finds_what_is_wrong(pages, tmp_path) -> None:
         .replace("--ink: #1c2128; --soft: #57606a", "--ink: #c9c9c9; --soft: #c9c9c9")
         .replace("<h1>", '<img src="x"><h1>')
     )
-    found = {item[0] for item in in_browser(broken, tmp_path, width=1000, dark=False)["violations"]}
+    found = {item[0] for item in in_browser([broken], tmp_path, width=1000, dark=False)[0]["violations"]}
     assert {"html-has-lang", "image-alt", "color-contrast"} <= found
 
 

@@ -197,7 +197,8 @@ def _program_lines(program: ProgramRow, *, everything: bool) -> Iterator[str]:
         assert only is not None
         yield f"  {'+' if before is None else '-'} {program.path}: {only.package}, {only.go_version}, {size_text(only.size)}"
         return
-    yield f"  {program.path}  {_sizes(before.size, after.size)}"
+    name = f"{program.path_before} → {program.path}" if program.path_before else program.path
+    yield f"  {name}  {_sizes(before.size, after.size)}"
     yield from (f"    {_changed(item)}" for item in program.facts)
     if program.modules:
         yield "    modules"

@@ -110,6 +110,7 @@ class ProgramRow(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
 
     Attributes:
         path: in the image, of the newer one.
+        path_before: of the older one, where it differs.
         before: None: it was not there.
         after: None: it is not there any more.
         facts: the Go version, the main module, build settings.
@@ -118,6 +119,7 @@ class ProgramRow(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     """
 
     path: str
+    path_before: str = ""
     before: GoProgram | None = None
     after: GoProgram | None = None
     facts: tuple[Changed, ...] = ()
@@ -319,7 +321,8 @@ class _Comparing:
         old, new = dict(found[0]), dict(found[1])
         rows = []
         for was, now in _paired_programs(old, new):
-            rows.append(program_change(now or was or "", old.get(was or ""), new.get(now or "")))
+            row = program_change(now or was, old.get(was), new.get(now))
+            rows.append(msgspec.structs.replace(row, path_before=was) if was and now and was != now else row)
         return tuple(rows)
 
 

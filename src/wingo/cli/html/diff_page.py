@@ -137,7 +137,10 @@ def _program(program: ProgramRow, number: int) -> Html:
         pieces.append(tag("p", f"It is in {where} alone: {about}."))
     else:
         size = f"{size_text(before.size)} → {size_text(after.size)}, {delta_text(after.size - before.size)}."
-        pieces.append(tag("p", size))
+        moved = (
+            [tag("code", program.path_before), " → ", tag("code", program.path), ": "] if program.path_before else None
+        )
+        pieces.append(tag("p", moved, size))
         if program.facts:
             pieces.append(_changed(program.facts, f"How {program.path} was built"))
         if program.modules:
