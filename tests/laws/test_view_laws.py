@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wingo.archive.unpack import MemberKind
@@ -15,6 +15,8 @@ from wingo.view.layer import LayerFiles, Node, read_layer
 from wingo.view.listing import decode_listing, encode_listing
 from wingo.view.merged import View, make_view
 from wingo.view.names import clean
+
+calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NAMES = st.sampled_from(["a", "b", "c", "D"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
@@ -116,16 +118,19 @@ def as_model(view: View, *, windows: bool = False) -> Model:
     return model
 
 
+@calmly
 @given(st.lists(LAYERS, max_size=4))
 def test_linux_is_the_model(layers: list[list[tuple[str, str, int, str]]]) -> None:
     assert as_model(view_of(layers, "linux")) == stacked(layers)
 
 
+@calmly
 @given(st.lists(LAYERS, max_size=4))
 def test_windows_is_the_model(layers: list[list[tuple[str, str, int, str]]]) -> None:
     assert as_model(view_of(layers, "windows"), windows=True) == stacked(layers, windows=True)
 
 
+@calmly
 @given(st.lists(LAYERS, max_size=4), st.sampled_from(["linux", "windows"]))
 def test_every_walked_name_is_found(layers: list[list[tuple[str, str, int, str]]], os: str) -> None:
     view = view_of(layers, os)
@@ -136,6 +141,7 @@ def test_every_walked_name_is_found(layers: list[list[tuple[str, str, int, str]]
             assert view.find("C:\\" + node.path.upper().replace("/", "\\")) is node
 
 
+@calmly
 @given(LAYERS, st.sampled_from(["linux", "windows"]))
 def test_a_listing_comes_back(items: list[tuple[str, str, int, str]], os: str) -> None:
     files = read_layer(layer_of_tar(tar_of(items), compression="none"), 2, os)
@@ -147,6 +153,7 @@ def test_a_listing_comes_back(items: list[tuple[str, str, int, str]], os: str) -
 TEXTS = st.text("ab./\\:C\0", max_size=12)
 
 
+@calmly
 @given(TEXTS)
 def test_a_clean_name_stays_inside(name: str) -> None:
     path, _ = clean(name)
@@ -155,6 +162,7 @@ def test_a_clean_name_stays_inside(name: str) -> None:
     assert clean(path) == (path, False)
 
 
+@calmly
 @given(st.dictionaries(PATHS, TEXTS, max_size=6), TEXTS, st.sampled_from(["linux", "windows"]))
 def test_links_to_anywhere_end(links: dict[str, str], asked: str, os: str) -> None:
     nodes = [Node(path, MemberKind.SYMLINK, link_target=target, offset=0) for path, target in links.items()]

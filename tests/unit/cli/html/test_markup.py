@@ -5,11 +5,13 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wingo.cli.html.markup import Html, markup, page, tag
 from wingo.cli.html.parts import Bar, Number, bars, changes, facts, findings, fold, section, table
+
+calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_text_is_escaped_and_markup_is_not() -> None:
@@ -31,6 +33,7 @@ def test_control_characters_and_half_characters_are_replaced() -> None:
     assert markup("a\x1b\0b\ud800") == "a\ufffd\ufffdb\ufffd"
 
 
+@calmly
 @given(st.text(), st.text())
 def test_nothing_gets_out(text: str, attribute: str) -> None:
     made = ET.fromstring(tag("p", text, title=attribute))

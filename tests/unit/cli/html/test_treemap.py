@@ -5,15 +5,18 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from itertools import combinations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wingo.cli.html.treemap import Box, Group, Place, squarify, treemap
+
+calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SIZES = st.lists(st.integers(1, 10**9), min_size=1, max_size=30).map(lambda sizes: sorted(sizes, reverse=True))
 FRAMES = st.tuples(st.integers(10, 2000), st.integers(10, 2000)).map(lambda size: Place(5, 7, *map(float, size)))
 
 
+@calmly
 @given(SIZES, FRAMES)
 def test_areas_are_in_proportion(sizes: list[int], frame: Place) -> None:
     places = squarify(sizes, frame)
@@ -23,6 +26,7 @@ def test_areas_are_in_proportion(sizes: list[int], frame: Place) -> None:
         assert abs(place.width * place.height - expected) <= 1e-6 * frame.width * frame.height + 1e-6 * expected
 
 
+@calmly
 @given(SIZES, FRAMES)
 def test_nothing_leaves_the_frame_or_overlaps(sizes: list[int], frame: Place) -> None:
     places = squarify(sizes, frame)
@@ -68,6 +72,7 @@ def test_what_is_too_small_is_put_together() -> None:
     assert made.count("<rect") < 12
 
 
+@calmly
 @given(st.lists(st.tuples(st.text(max_size=80), st.integers(0, 10**12)), max_size=20))
 def test_any_names_and_sizes_give_a_picture(items: list[tuple[str, int]]) -> None:
     groups = [Group(name, (Box(name, size), Box(name, size // 2)), "s0") for name, size in items]
