@@ -82,6 +82,7 @@ def test_a_line_is_expanded_before_it_runs() -> None:
         (r'cmd /c "echo a & echo b">C:\f', b"a \r\nb\r\n"),
         (r"ver>nul & echo x>C:\f", b"x\r\n"),
         (r"echo first| more >C:\f", b"first\r\n"),
+        (r"type nul >C:\f", b""),
         (r"mkdir Windows 2>nul || echo failed>C:\f", b"failed\r\n"),
         (r"call echo %PATHEXT%>C:\f", b".COM;.EXE;.BAT;.CMD\r\n"),
     ],
@@ -308,3 +309,48 @@ def test_the_state_before_is_not_changed() -> None:
     run(r"mkdir C:\x && setx /M A B", state)
     assert not there(state, "/x")
     assert state.registry.changes == ()
+
+
+def test_a_run_is_never_expanded_by_docker() -> None:
+    # ${NAME} means nothing to cmd: it is written as it stands, also where an ARG has that name.
+    state = stage(environment=(("MACHINEGUID", "1-2-3"),))
+    after = run(
+        r"reg add HKLM\SOFTWARE\Microsoft\Cryptography /v MachineGuid /t REG_SZ /d ${MACHINEGUID} /f", state
+    ).state
+    value = after.registry.value(r"HKLM\SOFTWARE\Microsoft\Cryptography", "MachineGuid")
+    assert value is not None
+    assert value.data.decode("utf-16-le") == "${MACHINEGUID}\0"
+
+
+def test_current_control_set_is_the_one_that_select_names() -> None:
+    after = run(r"reg add hklm\system\currentcontrolset\control /v WaitToKillServiceTimeout /t REG_SZ /d 2000 /f").state
+    assert [edit.path for edit in after.registry.edits_of("SYSTEM")] == [r"ControlSet001\control"]
+    assert refuse("reg add HKLM\\SOFTWARE\\Microsoft\\Known /v Text /d other").fails
+    assert refuse("reg delete HKLM\\SOFTWARE\\Nothing /f").fails
+    assert "/f" in refuse("reg delete HKLM\\SOFTWARE\\Microsoft\\Known").advice
+    assert refuse("reg add HKLM\\HARDWARE\\X /f").fails
+
+
+def test_registration_files_and_services() -> None:
+    script = b'Windows Registry Editor Version 5.00\r\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\Tool]\r\n"Mode"=dword:00000007\r\n"Gone"=-\r\n'
+    after = run("reg import x.reg", stage({"x.reg": script})).state
+    value = after.registry.value(r"HKLM\SOFTWARE\Tool", "Mode")
+    assert value is not None
+    assert value.data == b"\7\0\0\0"
+    assert refuse("reg import x.reg", stage({"x.reg": b"no reg file"})).fails
+    after = run(
+        r'sc create Tool binPath= "C:\tool.exe -s" start= delayed-auto depend= WSearch & sc description Tool "my tool" '
+        r"& sc failure Tool reset= 86400 actions= restart/60000/restart/60000// & sc config WSearch start= disabled"
+    ).state
+    key = r"HKLM\SYSTEM\CurrentControlSet\Services\Tool"
+    found = {value.name: value.data for value in after.registry.find(key).values()}
+    assert found["Start"] == b"\2\0\0\0"
+    assert found["DelayedAutostart"] == b"\1\0\0\0"
+    assert found["ImagePath"].decode("utf-16-le") == "C:\\tool.exe -s\0"
+    assert found["FailureActions"] == bytes.fromhex(
+        "80510100" + "00000000" * 2 + "03000000" + "14000000" + "0100000060ea0000" * 2 + "0000000000000000"
+    )
+    assert refuse("sc config Nothing start= disabled").fails
+    assert refuse("sc config WSearch start= never").fails
+    assert after.registry.find(r"HKLM\SYSTEM\CurrentControlSet\Services\Tool") is not None
+    assert run("sc delete Tool", after).state.registry.find(key) is None

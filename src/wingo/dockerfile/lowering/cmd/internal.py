@@ -403,7 +403,7 @@ def type_(cmd: Cmd, rest: str) -> int:
     """`type FILES`."""
     words = Words(rest, attached=False)
     for word in words.rest:
-        data = cmd.session.read(cmd.session.path(word))
+        data = b"" if upcase(word) == "NUL" else cmd.session.read(cmd.session.path(word))
         if data is None:
             cmd.output.text += cmd.unknown_text(f"content of {word}")
         else:

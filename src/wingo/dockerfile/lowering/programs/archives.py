@@ -320,7 +320,8 @@ def certutil(session: Session, call: Call) -> int:
         import_certificate(session, session.path(words[2]), words[1])
         return 0
     raise CannotLower(
-        f"certutil {' '.join(words)[:80]} is not lowered", "certutil -hashfile and certutil -addstore are."
+        f"certutil {' '.join(words)[:80]} is not lowered",
+        "COPY the certificates and use certutil -addstore; certutil -hashfile is lowered too.",
     )
 
 

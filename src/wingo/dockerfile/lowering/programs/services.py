@@ -222,9 +222,11 @@ def _failure(session: Session, name: str, words: list[str]) -> None:
         elif option == "actions":
             parts = value.split("/") if value else []
             pairs = list(zip(parts[::2], parts[1::2], strict=False))
-            if len(parts) % 2 or any(kind.lower() not in _ACTIONS or not delay.isdigit() for kind, delay in pairs):
+            if len(parts) % 2 or any(
+                kind.lower() not in _ACTIONS or not (delay or "0").isdigit() for kind, delay in pairs
+            ):
                 raise CommandFailed(f"sc failure: actions= {value} is not valid", 1639)
-            actions = [(_ACTIONS[kind.lower()], int(delay)) for kind, delay in pairs]
+            actions = [(_ACTIONS[kind.lower()], int(delay or "0")) for kind, delay in pairs]
         elif option == "command":
             command = value
         elif option == "reboot":
