@@ -44,7 +44,11 @@ def starts(scratch: Path, rounds: int) -> str:
     source.mkdir()
     (source / "main.go").write_text(_PROGRAM)
     (source / "go.mod").write_text("module bench.example/small\n\ngo 1.22\n")
-    env = {"WINGO_CACHE_DIR": str(scratch / "cache"), "WINGO_STATE_DIR": str(scratch / "state")}
+    env = {
+        "WINGO_CACHE_DIR": str(scratch / "cache"),
+        "WINGO_STATE_DIR": str(scratch / "state"),
+        "PYTHONDONTWRITEBYTECODE": "",  # as an installed wingo runs: compiled once
+    }
     machine = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
     image = f"oci:{scratch / 'image'}"
     run(Command([*_WINGO, "build", ".", "--platform", f"linux/{machine}", "-o", image], str(source), env))

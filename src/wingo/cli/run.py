@@ -131,7 +131,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
     )
     with Places(host, settings_of(args, host)) as places:
         source = parse_place(args.place, default_tag="latest")
-        started = run_image(source, request, options, places, machine, host.containers, host.now, host.runner)
+        started = run_image(source, request, options, places, machine, host.containers, host.now, lambda: host.runner)
         # The layers are there: nothing is read from anywhere any more.
     if terminal:
         os.close(program)

@@ -302,7 +302,14 @@ def _once(candidate: Candidate, ready: Ready, bench: Bench, world: World) -> tup
     began = time.perf_counter()
     try:
         started = run_image(
-            candidate.place, request, options, world.places, world.machine, world.containers, world.now, world.runner
+            candidate.place,
+            request,
+            options,
+            world.places,
+            world.machine,
+            world.containers,
+            world.now,
+            lambda: world.runner,
         )
     except BaseException:
         os.close(read_end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 import msgspec
@@ -18,12 +18,12 @@ from wingo.oci.place import Place, PlaceKind
 from wingo.oci.reference import Reference
 from wingo.stores.cache import Cache
 from wingo.stores.reading import Wanted, everything, read_artifact
-from wingo.stores.registry import RegistryClient, Shipment
 
 if TYPE_CHECKING:
     from wingo.host import Host
     from wingo.image.progress import Progress
     from wingo.pipeline.settings import Settings
+    from wingo.stores.registry import RegistryClient
 
 
 class Readable(Protocol):
@@ -50,13 +50,19 @@ class Places:
         self.offline = settings.offline
         self.healed = 0
         self.cache = Cache(host.cache_directory, self._healed)
-        self.client: RegistryClient = host.registry_client(settings, self.cache)
+        self._settings = settings
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.client.close()
+        if "client" in self.__dict__:
+            self.client.close()
+
+    @cached_property
+    def client(self) -> RegistryClient:
+        """Reaches registries; made when first asked for, as much is imported for it."""
+        return self._host.registry_client(self._settings, self.cache)
 
     def _healed(self, note: str) -> None:
         self.healed += 1
@@ -137,6 +143,8 @@ class Places:
 
     def push_all(self, items: Sequence[tuple[Image | Index, Sequence[Reference]]]) -> tuple[str, ...]:
         """Writes several artifacts to registries, see `push`; the references come in the items' order."""
+        from wingo.stores.registry import Shipment
+
         shipments = []
         for artifact, names in items:
             for name in names:

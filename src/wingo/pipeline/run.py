@@ -82,7 +82,7 @@ def run_image(
     machine: Machine,
     containers: Containers,
     now: Callable[[], float],
-    runner: Runner,
+    runner: Callable[[], Runner],
 ) -> Started:
     """Starts an image's program.
 
@@ -94,7 +94,7 @@ def run_image(
         machine: this one.
         containers: where it is written down.
         now: the clock.
-        runner: asks for Wine's version, and has it make a prefix.
+        runner: gives what asks for Wine's version, and has it make a prefix.
 
     Raises:
         RequestError: the image has nothing for this machine, or the request cannot be.
@@ -211,7 +211,7 @@ def _wanted(machine: Machine) -> Callable[[Descriptor], bool]:
 
 
 def _prepare(
-    image: Image, spec: RunSpec, options: RunOptions, places: Places, machine: Machine, runner: Runner
+    image: Image, spec: RunSpec, options: RunOptions, places: Places, machine: Machine, runner: Callable[[], Runner]
 ) -> tuple[Prepared, int]:
     """What the image's platform makes of it, and how many layers had to be unpacked."""
     if image.config.os == "linux":
@@ -220,7 +220,7 @@ def _prepare(
         from wingo.pipeline.run_windows import prepare_windows
 
         engine, with_base = options.engine, options.with_base
-        return prepare_windows(image, spec, places, machine, runner, engine=engine, with_base=with_base)
+        return prepare_windows(image, spec, places, machine, runner(), engine=engine, with_base=with_base)
     raise RequestError(
         f"wingo does not run images for {image.config.os or 'no system'}",
         hint="Choose a Linux image of the index with --platform linux/amd64.",
