@@ -112,14 +112,17 @@ class Auditor:
         self._asked = ASKED[architecture]
         self.record = record
         self._known: set[tuple[Action, str]] = set()
+        self._proc = -1
 
-    def serve(self, listener: int, ended: int) -> None:
+    def serve(self, listener: int, ended: int, proc: int) -> None:
         """Answers until a process has ended.
 
         Args:
             listener: from `kernel.seccomp`.
             ended: a descriptor of the process (pidfd_open(2)).
+            proc: the /proc that numbers processes as this one does; by the time that somebody asks, another may be mounted.
         """
+        self._proc = proc
         poll = select.poll()
         poll.register(listener, select.POLLIN)
         poll.register(ended, select.POLLIN)
@@ -155,21 +158,24 @@ class Auditor:
 
     def _decide(self, process: int, asked: Asked, call: int, arguments: tuple[int, ...]) -> Decision | None:
         if asked.address:
-            data = _memory(process, arguments[1], min(arguments[2], 128))
+            data = _memory(self._proc, process, arguments[1], min(arguments[2], 128))
             return self._decide_address(process, asked, arguments[0], data)
-        text = _memory(process, arguments[asked.path], _MAX_PATH).partition(b"\0")[0]
+        text = _memory(self._proc, process, arguments[asked.path], _MAX_PATH).partition(b"\0")[0]
         if not text:
             return None  # of a descriptor that was opened before
         action = asked.action
         if action is None:
             flags = arguments[asked.flags]
             if call == _OPENAT2:
-                flags = struct.unpack("<Q", _memory(process, flags, 8))[0]
+                flags = struct.unpack("<Q", _memory(self._proc, process, flags, 8))[0]
             if flags & os.O_PATH:
                 return None
             action = Action.WRITE if flags & _WRITES else Action.READ
-        path = resolve(process, _signed(arguments[asked.folder]) if asked.folder >= 0 else -100, os.fsdecode(text))
-        if any(path == free or path.startswith(f"{free}/") for free in _FREE):
+        path = os.fsdecode(text)
+        if not _is_free(os.path.normpath(path)):
+            folder = _signed(arguments[asked.folder]) if asked.folder >= 0 else -100
+            path = resolve(self._proc, process, folder, path)
+        if _is_free(os.path.normpath(path)):
             return None
         return decide_path(self._policy, action, path)
 
@@ -178,7 +184,7 @@ class Auditor:
         if family not in (socket.AF_INET, socket.AF_INET6) or asked.action is None:
             return None
         port = struct.unpack_from(">H", data, 2)[0]
-        protocol = "udp" if _is_datagram(process, descriptor) else "tcp"
+        protocol = "udp" if _is_datagram(self._proc, process, descriptor) else "tcp"
         if port == 0:
             return None  # a bind to any port, as every client may make
         return decide_port(self._policy, asked.action, protocol, port)
@@ -201,28 +207,32 @@ class Auditor:
             os.write(self.record, json.dumps(line).encode() + b"\n")
 
 
-def resolve(process: int, folder: int, text: str) -> str:
+def resolve(proc: int, process: int, folder: int, text: str) -> str:
     """A path as a process means it, with links followed as far as it exists.
 
     Args:
-        process: as this process's /proc numbers it.
+        proc: a descriptor of the /proc that numbers the process so.
+        process: its number.
         folder: a descriptor of its; -100: its current directory.
         text: absolute or relative.
     """
     if not text.startswith("/"):
-        base = os.readlink(f"/proc/{process}/cwd" if folder == -100 else f"/proc/{process}/fd/{folder}")
+        base = os.readlink(f"{process}/cwd" if folder == -100 else f"{process}/fd/{folder}", dir_fd=proc)
         text = f"{base}/{text}"
-    text = text.replace("/proc/self/", f"/proc/{process}/")
     return os.path.realpath(text)
+
+
+def _is_free(path: str) -> bool:
+    return any(path == free or path.startswith(f"{free}/") for free in _FREE)
 
 
 def _signed(number: int) -> int:
     return struct.unpack("<i", struct.pack("<I", number & 0xFFFF_FFFF))[0]  # type: ignore[no-any-return]
 
 
-def _memory(process: int, address: int, size: int) -> bytes:
+def _memory(proc: int, process: int, address: int, size: int) -> bytes:
     """Bytes of a process; fewer where the mapping ends."""
-    with open(f"/proc/{process}/mem", "rb", buffering=0) as file:
+    with open(os.open(f"{process}/mem", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc), "rb", buffering=0) as file:
         file.seek(address)
         try:
             # Not over a page's end in one: what is after it may be nobody's.
@@ -236,9 +246,9 @@ def _memory(process: int, address: int, size: int) -> bytes:
         return data
 
 
-def _is_datagram(process: int, descriptor: int) -> bool:
+def _is_datagram(proc: int, process: int, descriptor: int) -> bool:
     """Whether a process's socket is one of datagrams: a copy of it is asked."""
-    with open(f"/proc/{process}/status", "rb") as file:
+    with open(os.open(f"{process}/status", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc), "rb") as file:
         leader = next(int(line.split()[1]) for line in file if line.startswith(b"Tgid:"))
     owner = os.pidfd_open(leader)
     try:

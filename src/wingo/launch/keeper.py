@@ -272,7 +272,8 @@ class _Keeper:
         if "pids" in self._cgroup.missing:
             found[_RLIMIT_NPROC] = limits.pids
         if "memory" in self._cgroup.missing:
-            found[_RLIMIT_DATA] = limits.memory
+            # The watch ends it at the limit; this is for what grows faster than it looks.
+            found[_RLIMIT_DATA] = 2 * limits.memory
         return found
 
     def _notes(self) -> list[str]:

@@ -132,14 +132,16 @@ def _hold(inside: Inside, channel: Channel) -> int:
     )
     root = os.open(place.root, os.O_PATH | os.O_DIRECTORY)
     made = _mount_all(inside, root, sources, trees, place)
-    if inside.spec.read_only:
-        flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NODEV
-        kernel.mount("", place.root, flags=flags)
     _tell_step(channel, Step.WRITABLE, began, storage.value)
     channel.send({"storage": storage.value, "made": made, "notes": notes})
     account = Account()
     if inside.spec.platform.os == "linux":
         account = find_account(inside.spec.user, read_in_root(root, "etc/passwd"), read_in_root(root, "etc/group"))
+    if inside.spec.platform.os == "linux":
+        _make_directory(root, inside.spec.cwd, account)
+    if inside.spec.read_only:
+        flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NODEV
+        kernel.mount("", place.root, flags=flags)
     spec, problem = inside.spec, None
     if inside.spec.platform.os == "linux":
         spec, problem = find_program(inside.spec, root, account)
@@ -169,6 +171,15 @@ def _hold(inside: Inside, channel: Channel) -> int:
     _tell_step(channel, Step.EXECUTE, began, inside.runtime.name)
     channel.send({"started": init, "namespaces": namespaces, "uid": account.uid})
     return _serve(channel, init, lambda number: _signal(init, number, root, inside.signals))
+
+
+def _make_directory(root: int, path: str, account: Account) -> None:
+    """Makes the program's directory where the image has none, as Docker does; it is the user's."""
+    with suppress(WingoError, OSError):  # the runtime says what is wrong with it
+        found, made = make_target(root, path, directory=True)
+        if made:
+            os.chown(f"/proc/self/fd/{found}", account.uid, account.gid)
+        os.close(found)
 
 
 def _forbidden(policy: Policy, auditor: Auditor, root: int, place: Place, spec: RunSpec) -> Refusal | None:

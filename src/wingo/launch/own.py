@@ -65,11 +65,12 @@ class Own:
 
     def _enter(self, spec: RunSpec, account: Account, place: Place) -> NoReturn:
         ours, theirs = Channel.pair()
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         kernel.unshare(kernel.CLONE_NEWPID)
         process = os.fork()
         if process:
             theirs.close()
-            self._wait(process, ours)
+            self._wait(process, ours, proc)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         ours.close()
         _mount_system(place)
@@ -89,16 +90,16 @@ class Own:
         except OSError as error:
             raise HostError(f"cannot execute {spec.argv[0]}: {error.strerror}") from error
 
-    def _wait(self, process: int, channel: Channel) -> NoReturn:
+    def _wait(self, process: int, channel: Channel, proc: int) -> NoReturn:
         """Waits for the program, answers what it asks meanwhile, and ends as it did."""
-        kept = {channel.fileno(), *([self._auditor.record] if self._auditor is not None else [])}
+        kept = {channel.fileno(), proc, *([self._auditor.record] if self._auditor is not None else [])}
         for descriptor in range(4096):
             if descriptor not in kept:
                 close_all([descriptor])
         if self._auditor is not None:
             received = channel.receive()
             if received is not None and received[1]:
-                self._auditor.serve(received[1][0], os.pidfd_open(process))
+                self._auditor.serve(received[1][0], os.pidfd_open(process), proc)
         while True:
             found, status = os.waitpid(-1, 0)
             if found == process:
