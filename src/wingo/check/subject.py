@@ -106,8 +106,11 @@ class Inspected(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def packages(self) -> frozenset[str]:
-        """Of a Go program's functions."""
-        return frozenset() if self.functions is None else frozenset(self.functions.packages())
+        """Of a Go program's functions; of Go's own, those with code: some of the runtime's functions bear others' names."""
+        if self.functions is None:
+            return frozenset()
+        found = self.functions.packages().items()
+        return frozenset(name for name, code in found if code.functions or "." in name.partition("/")[0])
 
     @cached_property
     def capabilities(self) -> tuple[Found, ...]:

@@ -104,6 +104,15 @@ def test_denied_packages_and_modules(find: Find) -> None:
     assert find(image(*functions), Demands(("net/http/pprofx", "example.com/li"))) == {}
 
 
+def test_a_name_that_the_runtime_lends_is_no_package(find: Find) -> None:
+    program = make_pe(
+        rdata=go_functions([("main.main", 16)], text=PE_BASE + 0x1000, inlined=["os/signal.signal_recv", "a.b/c.F"]),
+        data=go_build_info("go1.27.1", "path\texample.com/app\n"),
+    )
+    assert find(image(raw=program), Demands(("os/signal",))) == {}
+    assert set(find(image(raw=program), Demands(("a.b/c",)))) == {"WGO602"}
+
+
 def test_unsafe_needs_sources(find: Find) -> None:
     with_sources = Demands(("unsafe",), imports={KEY: GRAPH})
     assert find(image("main.main"), with_sources)["WGO601"].endswith(
