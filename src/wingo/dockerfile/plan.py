@@ -484,6 +484,11 @@ class _StagePlanner:
                 at=at, text=text, kind=StepKind.IMPOSSIBLE, why=found.reason, advice=found.advice, edits=found.edits
             )
         self.settings.say(printable(f"RUN {instruction.command.text}", 4096), layer=True)
+        toolchain = self.facts.toolchain
+        if kind is StepKind.GO and toolchain is not None and toolchain.too_old:
+            self.notes.append(
+                f"Go {toolchain.version} is too old to be fetched as a toolchain: the local Go compiles, in the language that go.mod names"
+            )
         return Step(at=at, text=text, kind=kind, why=why, action=action, edits=more.edits, notes=more.notes)
 
     def _run_action(self, instruction: Run) -> tuple[StepKind, str, RunGo | RunSandbox | RunLowered, LoweredStep]:

@@ -17,6 +17,8 @@ _LAST_PATCH = {
     13: 15, 14: 15, 15: 15, 16: 15, 17: 13, 18: 10, 19: 13, 20: 14, 21: 13, 22: 12, 23: 12, 24: 13,
 }  # fmt: skip
 """The last release of each Go that gets no more of them (go.dev/doc/devel/release)."""
+_OLDEST = 13
+"""The oldest Go that the go command can fetch as a toolchain: golang.org/toolchain has no older ones."""
 _FIRST_WITH_ZERO = 21
 """The first Go whose first release has a ".0"."""
 
@@ -40,12 +42,18 @@ class ToolchainImage(msgspec.Struct, frozen=True):
         Args:
             local: the version of the local toolchain, "go1.26.8".
         """
-        if not self.version or self.version == "1":
+        if not self.version or self.version == "1" or self.too_old:
             return "local"
         have = local.removeprefix("go").split(" ")[0]
         if have == self.version or (self.version.count(".") == 1 and have.startswith(f"{self.version}.")):
             return "local"
         return f"go{self.full_version}"
+
+    @property
+    def too_old(self) -> bool:
+        """Whether no such toolchain can be had any more, so that the local one compiles."""
+        words = self.version.split(".")
+        return len(words) > 1 and words[1].isdigit() and int(words[1]) < _OLDEST
 
     @property
     def full_version(self) -> str:

@@ -263,7 +263,7 @@ def test_toolchain_images() -> None:
     for tag, local, expected in (
         ("1.26", "go1.26.8", "local"), ("1.26.8", "go1.26.8", "local"), ("1.26.1", "go1.26.8", "go1.26.1"), ("latest", "go1.26.8", "local"),
         ("alpine", "go1.26.8", "local"), ("1.21-alpine3.19", "go1.26.8", "go1.21.13"), ("1", "go1.26.8", "local"), ("1.27", "go1.26.8", "go1.27.0"),
-        ("1.22rc1-windowsservercore", "go1.26.8", "go1.22rc1"),
+        ("1.22rc1-windowsservercore", "go1.26.8", "go1.22rc1"), ("1.12.13-nanoserver", "go1.26.8", "local"), ("1.13", "go1.26.8", "go1.13.15"),
     ):  # fmt: skip
         image = toolchain_image(base_reference(f"golang:{tag}"))
         assert image is not None
