@@ -13,9 +13,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
+import zipfile
 from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -89,7 +92,12 @@ def busybox_base() -> Image:
 @pytest.fixture(scope="module")
 def catalogue() -> dict[str, Any]:
     found: dict[str, Any] = {f"mcr/{name}": artifact for name, artifact in microsoft_catalogue().items()}
-    found["mcr/windows/servercore:ltsc2022"] = windows_base("servercore", "ltsc2022", hives={"SYSTEM": system_hive()})
+    found["mcr/windows/servercore:ltsc2022"] = windows_base(
+        "servercore",
+        "ltsc2022",
+        hives={"SYSTEM": system_hive()},
+        files=[r"Windows/System32/WindowsPowerShell/v1.0/powershell.exe"],
+    )
     found["hub/library/alpine:latest"] = found["hub/library/busybox:latest"] = busybox_base()
     return found
 
@@ -468,6 +476,48 @@ def test_bad_builds(site: Site, dockerfile: str, message: str) -> None:
     assert "Dockerfile:" in site.said
     assert not layout.folder.exists()
     assert "Traceback" not in site.said
+
+
+class _Answers(BaseHTTPRequestHandler):
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        body = io.BytesIO()
+        with zipfile.ZipFile(body, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("in/tool.exe"), b"tool")
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body.getvalue())))
+        self.end_headers()
+        self.wfile.write(body.getvalue())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_downloads_are_recorded_and_not_fetched_again(site: Site) -> None:
+    _Answers.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        dockerfile = (
+            "FROM mcr.microsoft.com/windows/servercore:ltsc2022\n"
+            "SHELL [\"powershell\", \"-Command\", \"$ErrorActionPreference = 'Stop';\"]\n"
+            f"RUN Invoke-WebRequest -UseBasicParsing -Uri {url}/a.zip -OutFile a.zip; Expand-Archive a.zip -DestinationPath C:/tools; Remove-Item a.zip\n"
+        )  # fmt: skip
+        first = site.build(dockerfile, "--allow-network")
+        assert first.read(-1, "Files/tools/in/tool.exe") == b"tool"
+        assert not any(name.endswith("a.zip") for name in first.names(-1))
+        assert f"downloaded {url}/a.zip: sha256:" in site.said
+        again = site.build(dockerfile)
+        assert again.manifest == first.manifest
+        assert _Answers.asked == ["/a.zip"]
+        added = site.build(f"FROM scratch\nADD {url}/b/c.zip?x=1 /d/\nADD --unpack {url}/c.zip /e\n", "--allow-network")
+        assert added.names(0) == ["d", "d/c.zip"]
+        wrong = "sha256:" + "0" * 64
+        site.build(f"FROM scratch\nADD --checksum={wrong} {url}/b.zip /\n", "--allow-network", status=2)
+        assert "and --checksum says" in site.said
+        server.shutdown()
 
 
 def test_several_platforms(site: Site) -> None:

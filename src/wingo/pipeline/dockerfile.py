@@ -95,6 +95,8 @@ class _Building:
         for _, plan in plans:
             _refuse_impossible(plan)
         images = [self._image(graph, plan) for graph, plan in plans]
+        for url, digest in self.actions.downloads.fetched.items():
+            self.notes[f"downloaded {printable(url)}: {digest}"] = None
         for note in self.notes:
             self.host.console.note(note)
         report, artifact = self._assemble(images)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from wingo.pipeline.places import Places
 
 _KIND = "dockerfile-steps"
+_DOWNLOADS = "dockerfile-downloads"
 _VERSION = "1"
 
 
@@ -136,7 +137,7 @@ class Actions:
                 name = source.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2] or "__unnamed__"
                 into = action.destination.endswith(("/", "\\")) or stage.is_directory(target)
                 path = f"{target}/{name}".strip("/") if into else target
-                result.append(Placed(path, Found(path, FILE, 0o600, content=content)))
+                result += _with_parents("", [Found(path, FILE, 0o600, content=content)])
         return result
 
     def _is_direct(self, action: CopyFiles, item: Placed) -> bool:
@@ -229,7 +230,7 @@ class Actions:
             work=root,
             version=toolchain.full_version if toolchain is not None else "",
             platform=(output.os, output.architecture, output.variant),
-            fetch=self.downloads.fetch,
+            fetch=self._fetch_for_step,
             unpack=self._unpack,
             remembered=self._remembered_answer,
         )
@@ -252,6 +253,21 @@ class Actions:
         files = [UnpackedFile(path, kind="removed") for path in kept.removed]
         files += [UnpackedFile(item.path, item.content, item.kind, item.target) for item in self._found(kept)]
         return Answer(tuple(files), kept.status, kept.output)
+
+    def _fetch_for_step(self, url: str, at: At) -> Content:
+        """What a step downloads: as with everything that a step does, not again while its text is the same."""
+        key = _key("download", url, at.text)
+        data = self.cache.get(_DOWNLOADS, key)
+        if data is not None:
+            digest, _, size = data.decode("utf-8", "replace").partition(" ")
+            if size.isdecimal() and self.cache.has(digest, int(size)):
+                self.downloads.fetched[url] = digest
+                return cached_content(self.places, digest, int(size), url)
+        content = self.downloads.fetch(url, at)
+        self.ran += 1
+        self.cache.keep(_DOWNLOADS, key, f"{content.digest} {content.size}".encode())
+        self.cache.named(content.digest, content.size)
+        return content
 
     def _unpack(self, content: Content, operation: ExtractArchive, at: At) -> Sequence[Found]:
         keep = keep_in_cache(self.places)
