@@ -7,6 +7,7 @@ sparse files and volumes are refused. Compression is told from the bytes, not fr
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -38,6 +39,7 @@ _MAX_KNOWN_BYTES = 4096
 """Extended headers repeat, as long as there is no name in them: so many, of so many bytes each, are remembered."""
 _MAX_DIGITS = 11
 """Of a record's length."""
+_RECORD = re.compile(r"([0-9]{1,11}) ([^=\n]+)=([^\n]*)\n")
 _TAR = "tar"
 
 
@@ -537,26 +539,20 @@ class _Headers:
     def _new_records(self, data: bytes, offset: int) -> dict[str, str]:
         if not data.isascii() or b"\0" in data:
             return _records(data, offset, self._keys)
-        # As a rule, no value has a line break in it.
-        records = {}
+        # As a rule, no value has a line break in it. Records that are as long as they say, and all of it together, leave
+        # nothing between them.
+        text = data.decode("ascii")
+        found = _RECORD.findall(text)
         keys = self._keys
-        lines = data.decode("ascii").split("\n")
-        if lines.pop():
-            return _records(data, offset, keys)
-        for line in lines:
-            length, _, record = line.partition(" ")
-            if not length.isdigit() or len(length) > _MAX_DIGITS or int(length) != len(line) + 1:
+        records = {}
+        total = 0
+        for length, name, value in found:
+            size = int(length)
+            if size != len(length) + len(name) + len(value) + 3:
                 return _records(data, offset, keys)
-            name, equals, value = record.partition("=")
-            key = keys.get(name)
-            if key is None:
-                if not name or not equals:
-                    return _records(data, offset, keys)
-                key = _key(name, keys)
-            elif not equals:
-                return _records(data, offset, keys)
-            records[key] = value
-        return records
+            total += size
+            records[keys.get(name) or _key(name, keys)] = value
+        return records if total == len(text) else _records(data, offset, keys)
 
 
 def _check_sum(header: bytes, offset: int) -> None:
