@@ -43,6 +43,7 @@ _LEAF = 507
 
 _MAX_BYTES = 1 << 30
 _FIRST_BYTES = 1 << 16
+_LEAST_DESCRIPTOR = 20
 _CHECKED = 127
 """Characters up to which a name is short enough, however many units each has."""
 
@@ -195,6 +196,7 @@ class _Writer:
         name_size = int.from_bytes(self._bins[at + 76 : at + 78], "little")
         flags = key.flags & ~(KEY_ROOT | KEY_LATIN) | self._bins[at + 78]
         layer = key.layer if self._minor == cells.LAYERED else 0
+        descriptor = self._descriptor(key.security)  # before the buffer is named: it may have to grow for this
         KEY.pack_into(
             self._bins,
             at,
@@ -212,7 +214,7 @@ class _Writer:
             NO_CELL,
             len(values),
             value_list,
-            self._descriptor(key.security),
+            descriptor,
             where,
             max(map(_units, [child.name for child in children])) if children else 0,
             key.user_flags,
@@ -291,6 +293,8 @@ class _Writer:
         """The security cell of a descriptor; the same descriptor has one cell."""
         if not descriptor:
             return NO_CELL
+        if len(descriptor) < _LEAST_DESCRIPTOR:
+            raise RequestError(f"a security descriptor has {len(descriptor)} bytes, and none can have fewer than 20")
         known = self._descriptors.get(descriptor)
         if known is None:
             content = pack("<2sHIIII", b"sk", 0, 0, 0, 0, len(descriptor)) + descriptor
@@ -352,6 +356,7 @@ class _Writer:
                     children.append((child, below, name, cell))
                 subkey_list = self._leaves(names, [item[3] for item in children], key_name)
             at = BASE_BLOCK + offset
+            descriptor = self._copy_descriptor(hive, fields[14], here)
             bins = self._bins
             name_size = bins[at + 76] | bins[at + 77] << 8
             pack_key(
@@ -371,7 +376,7 @@ class _Writer:
                 NO_CELL,
                 fields[12],
                 value_list,
-                self._copy_descriptor(hive, fields[14], here),
+                descriptor,
                 where,
                 longest,
                 fields[17],

@@ -310,3 +310,29 @@ def test_keys_of_two_hives_are_written():
     assert hive == write_hive(Plain(both))
     layered = open_hive(sample_delta()).root
     assert write_delta(layered) == write_delta(Plain(layered))
+
+
+@pytest.mark.parametrize("size", [20, 400, 3000])
+def test_the_buffer_grows_wherever_it_is_full(size):
+    """Descriptors, data and keys by turns, so that each of them is once the one that does not fit any more."""
+    keys = tuple(
+        TreeKey(
+            f"{number:04}",
+            number.to_bytes(4, "little") + bytes(size - 4),
+            contents=(Value("v", 3, bytes(number * 7 % 900)),),
+            class_name=b"c\0" * (number % 9),
+        )
+        for number in range(400)
+    )
+    tree = TreeKey("r", SYSTEM_SECURITY, children=keys)
+    hive = write_hive(tree)
+    assert fsck(hive) == ()
+    assert hive == write_hive(open_hive(hive).root) == write_hive(Plain(open_hive(hive).root))
+    assert [key.security for key in open_hive(hive).root.subkeys()] == [key.security for key in keys]
+    delta = write_delta(tree)
+    assert fsck(delta) == ()
+
+
+def test_a_descriptor_that_is_none_is_not_written():
+    with pytest.raises(RequestError, match="descriptor"):
+        write_hive(TreeKey("r", bytes(19)))
