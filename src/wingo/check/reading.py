@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import BinaryIO, cast
 
 from wingo.archive.streams import Stream
@@ -15,7 +14,10 @@ HEAD = 10
 MAX_PROGRAM = 768 << 20
 """Bytes of one program; the largest Go programs have a few hundred million."""
 MAX_PROGRAMS = 1 << 30
-"""Bytes of all programs that are held at a time."""
+"""Bytes of all programs of one layer that are held at a time."""
+MAX_RATIO = 40
+"""Bytes of a program for each stored byte of its layer, beyond `FREE`: real programs shrink to a third or a tenth."""
+FREE = 32 << 20
 MAX_SCRIPTS = 100_000
 MAX_SECRETS = 1_000
 """Files of one layer with secrets in them; more say nothing new."""
@@ -38,8 +40,9 @@ class LayerWatch:
         secrets: keys and tokens in small files, by the same.
     """
 
-    def __init__(self, keep: Callable[[Member], bool] = lambda _: True) -> None:
-        self._keep = keep
+    def __init__(self, stored: int) -> None:
+        """Watches a layer of that many stored bytes."""
+        self._most = max(FREE, stored * MAX_RATIO)
         self.members: list[Member] = []
         self.head = b""
         self.programs: dict[int, bytes] = {}
@@ -51,7 +54,7 @@ class LayerWatch:
     def __call__(self, member: Member, content: BinaryIO) -> BinaryIO:
         """Takes in the next entry."""
         self.members.append(member)
-        if member.kind is not MemberKind.FILE or member.size <= _MAGIC_BYTES or not self._keep(member):
+        if member.kind is not MemberKind.FILE or member.size <= _MAGIC_BYTES:
             return content
         return cast("BinaryIO", _Looked(content, member, self))
 
@@ -65,7 +68,7 @@ class LayerWatch:
 
     def may_keep(self, member: Member) -> bool:
         """Whether there is room for a program; if so, it is taken."""
-        if member.size > MAX_PROGRAM or self._kept + member.size > MAX_PROGRAMS:
+        if member.size > min(MAX_PROGRAM, self._most) or self._kept + member.size > MAX_PROGRAMS:
             self.left_out[member.offset] = member.size
             return False
         self._kept += member.size

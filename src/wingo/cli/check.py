@@ -191,7 +191,7 @@ def _show(report: CheckReport, host: Host, *, waived: bool) -> None:
         shown = [finding for finding in place.findings if waived or not finding.waived]
         if shown and len(report.places) > 1:
             console.result(f"{printable(place.place)}\n")
-        for line in lines_of(shown, BY_ID, waived=waived):
+        for line in lines_of(shown, BY_ID, platforms=place.platforms, waived=waived, paint=console.severity):
             console.result(line)
         for line in host_lines(place):
             console.result(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -22,14 +22,29 @@ _SHOWN = 8
 _MAX_PLATFORMS = 4
 
 
-def lines_of(findings: Sequence[Finding], rules: Mapping[str, Rule[Any]], *, waived: bool = False) -> Iterator[str]:
-    """The lines that show findings; waived ones only if asked."""
+def lines_of(
+    findings: Sequence[Finding],
+    rules: Mapping[str, Rule[Any]],
+    *,
+    platforms: Sequence[str] = (),
+    waived: bool = False,
+    paint: Callable[[str], str] = str,
+) -> Iterator[str]:
+    """The lines that show findings.
+
+    Args:
+        findings: in order.
+        rules: by number, for their titles.
+        platforms: everything that was looked at; by default what the findings name.
+        waived: show those that are waived too.
+        paint: gives a severity its colour.
+    """
     shown = [finding for finding in findings if waived or not finding.waived]
-    every = {platform for finding in shown for platform in finding.where.platforms}
+    every = set(platforms) or {platform for finding in shown for platform in finding.where.platforms}
     for (severity, number), items in groupby(shown, key=lambda item: (item.severity, item.rule)):
         group = list(items)
         rule = rules.get(number)
-        yield f"{severity.value} {number}" + (f"  {rule.title}" if rule is not None else "")
+        yield f"{paint(severity.value)} {number}" + (f"  {rule.title}" if rule is not None else "")
         common = {item.hint for item in group}
         for item in group[:_SHOWN]:
             yield f"  {printable(item.message)}{_where(item, every)}"
@@ -61,8 +76,12 @@ def say_warnings(findings: Sequence[Finding], console: Console) -> None:
 def _where(finding: Finding, every: set[str]) -> str:
     where = finding.where
     line = f" (line {where.line})" if where.line else ""
-    if len(where.platforms) == len(every) or not where.platforms:
+    if len(where.platforms) >= len(every) or not where.platforms:
         return line
+    for system in ("windows", "linux"):
+        of_system = {platform for platform in every if platform.startswith(system)}
+        if set(where.platforms) == of_system and len(of_system) > 1:
+            return f"{line} [{system}]"
     names = ", ".join(where.platforms[:_MAX_PLATFORMS])
     more = len(where.platforms) - _MAX_PLATFORMS
     return f"{line} [{names}{f' and {more} more' if more > 0 else ''}]"

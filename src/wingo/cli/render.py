@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _RED, _YELLOW, _GREEN, _DIM, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
+_SEVERITIES = {"error": _RED, "warning": _YELLOW}
+
 
 class Console:
     """The two streams, and whether a person looks at them.
@@ -122,6 +124,12 @@ class Console:
     def good(self, text: str) -> str:
         """The text, as good news."""
         return self.paint(text, _GREEN)
+
+    def severity(self, word: str) -> str:
+        """A severity as part of a result: in its colour when a person reads the results too."""
+        if not self.colour or not self._out.isatty():
+            return word
+        return f"{_SEVERITIES.get(word, _DIM)}{word}{_PLAIN}"
 
     @property
     def progress(self) -> Progress:

@@ -289,8 +289,8 @@ class _Gathering:
 
     def _read(self, wanted: tuple[Image, int]) -> _Read:
         image, number = wanted
-        watch = LayerWatch()
         layer = image.layers[number]
+        watch = LayerWatch(layer.descriptor.size)
         watched = Layer(layer.descriptor, layer.diff_id, watch.over(layer.open))
         layers = (*image.layers[:number], watched, *image.layers[number + 1 :])
         try:

@@ -67,6 +67,8 @@ def hosts_find_an_image(subject: ArtifactSubject) -> Iterator[Problem]:
             continue
         told.add((host.name, reasons))
         why = "; ".join(reasons[:4]) or f"there is no image for {host.platform.os}"
+        if host.platform.os != "windows" and reasons:
+            why = f"there is {', '.join(str(each) for each in candidates if each.os == host.platform.os)}"
         can = pick.best is not None
         yield Problem(
             message=f"{_runtime(pick)}{describe(host)} finds no image for itself ({why})",
