@@ -75,7 +75,10 @@ def test_findings_are_the_result(host, bad):
     assert host.wingo("check", bad) == 1
     out = host.out.getvalue()
     assert out.startswith("error WGO110  ")
-    assert "  Files/app/nul: 'nul' is the name of a device in every Windows directory [windows]\n  hint: Rename it.\n" in out
+    assert (
+        "  Files/app/nul: 'nul' is the name of a device in every Windows directory [windows]\n  hint: Rename it.\n"
+        in out
+    )
     assert "1 error" in host.err.getvalue()
 
 
