@@ -478,6 +478,22 @@ def test_bad_builds(site: Site, dockerfile: str, message: str) -> None:
     assert "Traceback" not in site.said
 
 
+def test_files_of_a_windows_base_can_be_copied(site: Site) -> None:
+    layout = site.build(
+        "FROM mcr.microsoft.com/windows/servercore:ltsc2022 AS core\n"
+        "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\n"
+        "COPY --from=core /windows/system32/WindowsPowerShell/v1.0/POWERSHELL.exe /Windows/System32/\n"
+        "COPY --from=mcr.microsoft.com/windows/servercore:ltsc2022 /Windows/System32/WindowsPowerShell/v1.0/powershell.exe C:/x.exe\n"
+    )  # fmt: skip
+    assert any(name.lower() == "files/windows/system32/powershell.exe" for name in layout.names(1))
+    assert "Files/x.exe" in layout.names(2)
+    site.build(
+        "FROM mcr.microsoft.com/windows/servercore:ltsc2022 AS core\nFROM mcr.microsoft.com/windows/nanoserver:ltsc2022\n"
+        "COPY --from=core /Windows/System32/nothing.dll C:/\n", status=2,
+    )  # fmt: skip
+    assert "there is no Windows/System32/nothing.dll in stage core" in site.said
+
+
 class _Answers(BaseHTTPRequestHandler):
     asked: ClassVar[list[str]] = []
 

@@ -118,9 +118,12 @@ def _of_golang(toolchain: ToolchainImage, *, windows: bool, servercore: bool) ->
     if not windows:
         path = f"PATH=/go/bin:/usr/local/go/bin:{LINUX_PATH}"
         return {"env": (path, version, "GOTOOLCHAIN=local", "GOPATH=/go"), "working_dir": "/go"}
+    # Go itself was in C:\go until 1.16.
+    minor = toolchain.version.split(".")[1:2]
+    gopath = r"C:\gopath" if minor and minor[0].isdigit() and int(minor[0]) < 17 else r"C:\go"
     return {
-        "env": (r"GOPATH=C:\go", version, "GOTOOLCHAIN=local"),
-        "working_dir": r"C:\go",
+        "env": (f"GOPATH={gopath}", version, "GOTOOLCHAIN=local"),
+        "working_dir": gopath,
         "shell": _POWERSHELL if servercore else ("cmd", "/S", "/C"),
         "cmd": (r"c:\windows\system32\cmd.exe",),
     }
