@@ -1,4 +1,7 @@
-"""What an image carries for nothing, with the bytes that there are to win: uncompressed ones, as they lie on a node's disk."""
+"""What an image carries for nothing, with the bytes that there are to win.
+
+Of files they are uncompressed ones, as they lie on a node's disk; of a base compressed ones, as they are pulled.
+"""
 
 from __future__ import annotations
 
