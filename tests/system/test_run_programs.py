@@ -13,12 +13,17 @@ from typing import NamedTuple
 import pytest
 
 from tests.system.containers import Wingo, build, fetch, folder_for, listening, who_can
+from tests.system.test_programs import downloaded
 
 pytestmark = pytest.mark.timeout(1500)  # some take minutes to compile
 
 
 class Program(NamedTuple):
-    """A published program, how it is started, and what it then answers."""
+    """A published program, how it is started, and what it then answers.
+
+    With a `module` it is built in a copy of that: for its target, `go install` would ask for the list of versions, which not
+    every mirror has.
+    """
 
     name: str
     target: str
@@ -27,6 +32,7 @@ class Program(NamedTuple):
     path: str
     answer: str
     files: dict[str, str] = {}
+    module: str = ""
 
 
 PROGRAMS = (
@@ -40,11 +46,12 @@ PROGRAMS = (
     ),
     Program(
         "olareg",
-        "github.com/olareg/olareg/cmd/olareg@v0.1.2",
+        "./cmd/olareg",
         ("serve", "--port", "5000", "--store-type", "mem"),
         "5000",
         "/v2/",
         "",
+        module="github.com/olareg/olareg@v0.1.2",
     ),
     Program("nats-server", "github.com/nats-io/nats-server/v2@v2.15.2", ("-m", "8222"), "8222", "/varz", '"version"'),
     Program(
@@ -94,7 +101,8 @@ def program(request: pytest.FixtureRequest) -> Iterator[tuple[Program, str, Path
         for name, text in wanted.files.items():
             (folder / "files" / name).write_text(text)
             (folder / "files" / name).chmod(0o644)
-        yield wanted, build(folder / "work", folder / "image", wanted.target), folder / "files"
+        source = downloaded(wanted.module, folder) if wanted.module else folder / "work"
+        yield wanted, build(source, folder / "image", wanted.target), folder / "files"
 
 
 @pytest.fixture(params=who_can())
