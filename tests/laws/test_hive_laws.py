@@ -101,6 +101,7 @@ def everything(root):
     ]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine making the trees takes its time
 @given(TREES)
 def test_what_is_written_is_read(tree):
     hive = write_hive(tree)
