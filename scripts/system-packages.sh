@@ -22,7 +22,7 @@ runc:runc:the same
 bwrap:bubblewrap:starts Linux images where there is no OCI runtime
 fuse-overlayfs:fuse-overlayfs:stacks layers where the kernel does not
 slirp4netns:slirp4netns:gives containers a way outside
-newuidmap:uidmap:gives an ordinary user's containers more than one user
+newuidmap:uidmap:gives the containers of an ordinary user more than one user
 wine64:wine64:starts Windows images, without a display
 hivexsh:libhivex-bin python3-hivex:reads our registry hives, as an independent reader
 busybox:busybox-static:the small Linux base on which Dockerfiles are built
