@@ -20,7 +20,7 @@ from wingo.errors import RequestError
 from wingo.windows.osversion import parse_os_version
 
 NEWEST = 27
-"""The newest Go 1.x when this was written (August 2026); Go mends the newest and the one before it."""
+"""The newest Go 1.x when this was written (November 2026); Go mends the newest and the one before it."""
 MINIMUM_BUILD = ((21, 10240, "Windows 10 or Server 2016"), (11, 7601, "Windows 7 or Server 2008 R2"))
 """Since Go 1.x, the least build of Windows, and its name (Go's release notes, "Ports")."""
 _FIRST_WITHOUT_NETAPI = 24
