@@ -47,7 +47,14 @@ class ToolchainImage(msgspec.Struct, frozen=True):
         have = local.removeprefix("go").split(" ")[0]
         if have == self.version or (self.version.count(".") == 1 and have.startswith(f"{self.version}.")):
             return "local"
-        return f"go{self.full_version}"
+        version = self.full_version
+        # A release line that goes on: which patch an image of it has today is not known, and its first can be fetched.
+        first = (
+            version.count(".") == 1
+            and version.replace(".", "").isdigit()
+            and int(version.split(".")[1]) >= _FIRST_WITH_ZERO
+        )
+        return f"go{version}.0" if first else f"go{version}"
 
     @property
     def too_old(self) -> bool:
@@ -61,9 +68,7 @@ class ToolchainImage(msgspec.Struct, frozen=True):
         if self.version.count(".") != 1 or not self.version.replace(".", "").isdigit():
             return self.version
         minor = int(self.version.split(".")[1])
-        if minor in _LAST_PATCH:
-            return f"{self.version}.{_LAST_PATCH[minor]}"
-        return f"{self.version}.0" if minor >= _FIRST_WITH_ZERO else self.version
+        return f"{self.version}.{_LAST_PATCH[minor]}" if minor in _LAST_PATCH else self.version
 
 
 def toolchain_image(reference: Reference) -> ToolchainImage | None:

@@ -15,7 +15,7 @@ from wingo.dockerfile.report import plan_lines, report_plan
 from wingo.dockerfile.settings import windows_path
 from wingo.dockerfile.source import DockerfileError
 from wingo.dockerfile.steps import CopyFiles, RunGo, RunSandbox, StepKind
-from wingo.dockerfile.toolchains import toolchain_image
+from wingo.dockerfile.toolchains import ToolchainImage, toolchain_image
 from wingo.dockerfile.windows_stage import begin_stage
 from wingo.errors import RequestError
 from wingo.oci.platform import Platform
@@ -303,3 +303,13 @@ def test_five_hundred_steps_take_no_time() -> None:
     started = time.monotonic()
     plan_dockerfile(parsed, Options())
     assert time.monotonic() - started < 1.0  # the aim is 0.1 s on an idle machine: bench/
+
+
+def test_a_release_line_that_goes_on_is_any_of_its_releases() -> None:
+    """`golang:1.26` is whatever 1.26 is newest, so a local 1.26.8 is as good, and go.mod may ask for it."""
+    found = plan("FROM golang:1.26 AS b\nRUN go build -o /app .\nFROM scratch\nCOPY --from=b /app /app\n")
+    action = found.stages[0].steps[-1].action
+    assert isinstance(action, RunGo)
+    assert action.toolchain == "1.26"
+    assert ToolchainImage(action.toolchain).toolchain("go1.26.8") == "local"
+    assert ToolchainImage(action.toolchain).toolchain("go1.27.1") == "go1.26.0"
