@@ -9,9 +9,10 @@ from tests.unit.dockerfile.lowering.stages import plan_stage, stage
 from wingo.archive.entry import Entry
 from wingo.dockerfile.lowering import Impossible, Lowered, Needs, State, Tree, ViewBase, layer_requests, lower
 from wingo.dockerfile.lowering.cmd.syntax import expand_percent, split_words
+from wingo.dockerfile.lowering.outcome import CommandFailed
 from wingo.dockerfile.lowering.powershell.nodes import Const, Pipeline
 from wingo.dockerfile.lowering.powershell.parser import parse_script
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.tree import Kind
 from wingo.testing.images import directory_entry, file_entry, image_of, layer_of
 from wingo.view.layer import read_layer

@@ -13,8 +13,8 @@ import struct
 from collections.abc import Sequence
 
 from wingo.dockerfile.lowering.edits import AddAccount, AddMember, SetAccountPolicy
-from wingo.dockerfile.lowering.outcome import CannotLower
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.session import Session
 from wingo.hive.edit import CreateKey, Edit, SetValue
 from wingo.hive.keys import Key
 from wingo.hive.upcase import upcase

@@ -13,8 +13,8 @@ import re
 import struct
 
 from wingo.dockerfile.lowering.edits import ImportCertificate
-from wingo.dockerfile.lowering.outcome import CannotLower
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.session import Session
 from wingo.hive.edit import SetValue
 from wingo.hive.upcase import upcase
 from wingo.hive.values import BINARY

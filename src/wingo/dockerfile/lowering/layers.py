@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import msgspec
 
 from wingo.dockerfile.lowering import security
+from wingo.dockerfile.lowering.contents import content_of
 from wingo.dockerfile.lowering.outcome import CannotLower
 from wingo.dockerfile.lowering.registry import USER
-from wingo.dockerfile.lowering.session import content_of
 from wingo.dockerfile.lowering.state import State
 from wingo.dockerfile.lowering.tree import Item, Kind, Tree
 from wingo.hive.edit import Edit

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wingo.dockerfile.lowering.edits import END_OF_HOLE, HOLE, shown
-from wingo.dockerfile.lowering.outcome import Answer, CannotLower, Impossible, Lowered, Needs, Outcome, Waiting
-from wingo.dockerfile.lowering.session import MAX_TEXT, CommandFailed, Session
+from wingo.dockerfile.lowering.outcome import (
+    Answer,
+    CannotLower,
+    CommandFailed,
+    Impossible,
+    Lowered,
+    Needs,
+    Outcome,
+    Waiting,
+)
+from wingo.dockerfile.lowering.session import MAX_TEXT, Session
 from wingo.dockerfile.lowering.state import State
 
 DEFAULT_SHELL = ("cmd", "/S", "/C")

@@ -111,3 +111,16 @@ class Waiting(Exception):
     def __init__(self, operation: Operation) -> None:
         super().__init__("waiting")
         self.operation = operation
+
+
+class CommandFailed(Exception):
+    """A command fails as it would on Windows.
+
+    Attributes:
+        message: what it says.
+        status: its exit status.
+    """
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.message, self.status = message, status

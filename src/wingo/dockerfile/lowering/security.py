@@ -10,8 +10,8 @@ import re
 import msgspec
 
 from wingo.dockerfile.lowering.edits import SetSecurity
-from wingo.dockerfile.lowering.outcome import CannotLower
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.tree import Item, Tree
 from wingo.hive.upcase import upcase
 from wingo.windows.paths import Components

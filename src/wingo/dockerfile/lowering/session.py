@@ -6,14 +6,12 @@ or `CannotLower` where nobody can know without Windows.
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import msgspec
 
 from wingo.archive.entry import Content
+from wingo.dockerfile.lowering.contents import content_of, read_content
 from wingo.dockerfile.lowering.edits import (
     ChangeRegistry,
     CopyPath,
@@ -30,7 +28,8 @@ from wingo.dockerfile.lowering.edits import (
     has_hole,
     shown,
 )
-from wingo.dockerfile.lowering.outcome import Answer, CannotLower, UnpackedFile, Waiting
+from wingo.dockerfile.lowering.outcome import Answer, CannotLower, CommandFailed, UnpackedFile, Waiting
+from wingo.dockerfile.lowering.patterns import compile_pattern, is_pattern
 from wingo.dockerfile.lowering.registry import USER, USER_ENVIRONMENT
 from wingo.dockerfile.lowering.state import State, Variables, process_environment, registry_variables
 from wingo.dockerfile.lowering.tree import Item, Kind
@@ -49,19 +48,6 @@ MAX_TEXT = 4 << 20
 MAX_EDITS = 50_000
 MAX_OUTPUT = 64 << 10
 _SHORT = 200
-
-
-class CommandFailed(Exception):
-    """A command fails as it would on Windows.
-
-    Attributes:
-        message: what it says.
-        status: its exit status.
-    """
-
-    def __init__(self, message: str, status: int = 1) -> None:
-        super().__init__(message)
-        self.message, self.status = message, status
 
 
 class Session:
@@ -705,81 +691,6 @@ class Session:
             if isinstance(edit, Download) and upcase(edit.target) == text:
                 return index
         return -1
-
-
-def content_of(data: bytes, origin: str) -> Content:
-    """Bytes as a file's content."""
-    return Content(len(data), partial(io.BytesIO, data), origin, "sha256:" + hashlib.sha256(data).hexdigest())
-
-
-def read_content(content: Content, limit: int) -> bytes:
-    """A content's bytes.
-
-    Raises:
-        CannotLower: there are more than the limit.
-    """
-    if content.size > limit:
-        raise CannotLower(f"{content.origin} has {content.size} bytes; the step may look into files of {limit}")
-    with content.open() as stream:
-        return stream.read(limit + 1)
-
-
-def hash_of(content: Content, algorithm: str) -> str:
-    """A content's digest in lower-case hexadecimal."""
-    if algorithm == "sha256" and content.digest.startswith("sha256:"):
-        return content.digest[7:]
-    hasher = hashlib.new(algorithm, usedforsecurity=False)
-    with content.open() as stream:
-        while block := stream.read(1 << 20):
-            hasher.update(block)
-    return hasher.hexdigest()
-
-
-def is_pattern(text: str, *, brackets: bool = True) -> bool:
-    """Whether a name has wildcards."""
-    return any(character in text for character in ("*?[" if brackets else "*?"))
-
-
-class Pattern:
-    """A compiled wildcard pattern, without case."""
-
-    def __init__(self, text: str, *, brackets: bool) -> None:
-        import re
-
-        parts = []
-        index = 0
-        while index < len(text):
-            character = text[index]
-            if character == "`" and brackets and index + 1 < len(text):
-                parts.append(re.escape(text[index + 1]))
-                index += 1
-            elif character == "*":
-                if not parts or parts[-1] != ".*":
-                    parts.append(".*")
-            elif character == "?":
-                parts.append(".")
-            elif character == "[" and brackets and (end := text.find("]", index + 2)) > 0:
-                inside = text[index + 1 : end].replace("\\", "\\\\").replace("^", "\\^").replace("[", "\\[")
-                parts.append(f"[{inside}]")
-                index = end
-            else:
-                parts.append(re.escape(character))
-            index += 1
-        try:
-            self._regex = re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
-        except re.error as error:
-            raise CommandFailed(f"the wildcard pattern {text!r} is not valid") from error
-
-    def match(self, name: str) -> bool:
-        """Whether a whole name matches."""
-        return self._regex.fullmatch(name) is not None
-
-
-def compile_pattern(text: str, *, brackets: bool = True) -> Pattern:
-    """A wildcard pattern; in cmd (no brackets) `*.*` is everything."""
-    if not brackets and text == "*.*":
-        text = "*"
-    return Pattern(text, brackets=brackets)
 
 
 def _readable(data: bytes) -> str:

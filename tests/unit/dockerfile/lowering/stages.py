@@ -18,9 +18,9 @@ from wingo.dockerfile.lowering import (
     UnreadBase,
     lower,
 )
+from wingo.dockerfile.lowering.contents import content_of
 from wingo.dockerfile.lowering.edits import Edit, describe
 from wingo.dockerfile.lowering.registry import stage_registry
-from wingo.dockerfile.lowering.session import content_of
 from wingo.hive.edit import CreateKey, SetValue, apply_edits
 from wingo.hive.keys import Key, TreeKey
 from wingo.hive.values import DWORD, EXPAND_SZ, SZ, encode_text

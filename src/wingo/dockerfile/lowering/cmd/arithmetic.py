@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from wingo.dockerfile.lowering.outcome import CannotLower
-from wingo.dockerfile.lowering.session import CommandFailed
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 
 _TOKEN = re.compile(r"\s*(0[xX][0-9a-fA-F]+|[0-9]+|[A-Za-z_][\w.]*|<<=|>>=|<<|>>|[-+*/%&|^]=|[-+*/%&|^~!()=,])")
 _LEVELS = (("|",), ("^",), ("&",), ("<<", ">>"), ("+", "-"), ("*", "/", "%"))

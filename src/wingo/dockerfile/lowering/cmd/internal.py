@@ -8,8 +8,8 @@ from collections.abc import Callable
 from wingo.dockerfile.lowering.cmd.interpreter import MAX_DEPTH, Cmd, Exit, Goto
 from wingo.dockerfile.lowering.cmd.syntax import split_words
 from wingo.dockerfile.lowering.edits import has_hole
-from wingo.dockerfile.lowering.outcome import CannotLower
-from wingo.dockerfile.lowering.session import CommandFailed, is_pattern
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.patterns import is_pattern
 from wingo.dockerfile.lowering.tree import Item
 from wingo.hive.upcase import upcase
 from wingo.windows.paths import Components, path_text

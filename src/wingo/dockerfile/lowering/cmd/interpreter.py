@@ -26,9 +26,10 @@ from wingo.dockerfile.lowering.cmd.syntax import (
     split_words,
 )
 from wingo.dockerfile.lowering.edits import has_hole, hole
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.patterns import is_pattern
 from wingo.dockerfile.lowering.programs.calls import Output
-from wingo.dockerfile.lowering.session import CommandFailed, Session, is_pattern
+from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.state import HOST_VARIABLES
 from wingo.dockerfile.lowering.tree import Kind
 from wingo.hive.upcase import upcase

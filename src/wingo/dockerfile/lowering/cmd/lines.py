@@ -6,9 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from wingo.dockerfile.lowering.cmd.syntax import For, expand_percent, parse, split_words
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.programs.calls import Output
-from wingo.dockerfile.lowering.session import CommandFailed
 
 if TYPE_CHECKING:
     from wingo.dockerfile.lowering.cmd.interpreter import Cmd

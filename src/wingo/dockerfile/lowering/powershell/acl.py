@@ -8,12 +8,11 @@ import msgspec
 
 from wingo.dockerfile.lowering import security
 from wingo.dockerfile.lowering.edits import SetSecurity
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell.binding import Bound, Cmdlet, cmdlet
 from wingo.dockerfile.lowering.powershell.evaluate import PowerShell
 from wingo.dockerfile.lowering.powershell.items import plain_path
 from wingo.dockerfile.lowering.powershell.values import Terminating, Thing, Value, text_of, truth_of
-from wingo.dockerfile.lowering.session import CommandFailed
 from wingo.windows.sddl import format_sddl, parse_sddl
 from wingo.windows.security import AccessEntry, SecurityDescriptor
 

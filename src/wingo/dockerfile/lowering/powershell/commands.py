@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from wingo.dockerfile.lowering.edits import has_hole
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell.binding import Cmdlet, bind, find_parameter
 from wingo.dockerfile.lowering.powershell.evaluate import PowerShell, Return
 from wingo.dockerfile.lowering.powershell.nodes import (
@@ -28,7 +28,6 @@ from wingo.dockerfile.lowering.powershell.values import (
     text_of,
 )
 from wingo.dockerfile.lowering.programs.calls import Output
-from wingo.dockerfile.lowering.session import CommandFailed
 from wingo.windows.command import quote_argument
 from wingo.windows.paths import path_text
 

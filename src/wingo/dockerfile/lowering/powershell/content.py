@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 
 from wingo.dockerfile.lowering.edits import has_hole
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.patterns import is_pattern
 from wingo.dockerfile.lowering.powershell.binding import Bound, Cmdlet, cmdlet
 from wingo.dockerfile.lowering.powershell.commands import decode
 from wingo.dockerfile.lowering.powershell.evaluate import PowerShell
@@ -18,7 +19,6 @@ from wingo.dockerfile.lowering.powershell.values import (
     number_of,
     text_of,
 )
-from wingo.dockerfile.lowering.session import CommandFailed, is_pattern
 from wingo.windows.paths import Components, path_text
 
 _ENCODINGS = {

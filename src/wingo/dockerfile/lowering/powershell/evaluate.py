@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from wingo.dockerfile.lowering.edits import has_hole
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell import operators
 from wingo.dockerfile.lowering.powershell.nodes import (
     ArrayLiteral,
@@ -56,7 +56,7 @@ from wingo.dockerfile.lowering.powershell.values import (
     truth_of,
     unwrap,
 )
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.state import HOST_VARIABLES
 from wingo.windows.paths import path_text
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from wingo.dockerfile.lowering.edits import CopyPath, MovePath, RemovePath, has_hole, hole
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.patterns import compile_pattern, is_pattern
 from wingo.dockerfile.lowering.powershell import registry
 from wingo.dockerfile.lowering.powershell.binding import Bound, Cmdlet, cmdlet
 from wingo.dockerfile.lowering.powershell.values import Thing, Unknown, Value, text_of
-from wingo.dockerfile.lowering.session import CommandFailed, Session, compile_pattern, is_pattern
+from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.tree import Item, Kind
 from wingo.hive.upcase import upcase
 from wingo.windows.paths import Components, path_text

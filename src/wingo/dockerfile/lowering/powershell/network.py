@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from wingo.dockerfile.lowering.edits import has_hole
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.patterns import is_pattern
 from wingo.dockerfile.lowering.powershell.binding import Bound, Cmdlet, cmdlet
 from wingo.dockerfile.lowering.powershell.values import Table, Thing, Unknown, Value, text_of
 from wingo.dockerfile.lowering.programs.archives import extract, file_hash
-from wingo.dockerfile.lowering.session import CommandFailed, is_pattern
 
 
 def invoke_web_request(bound: Bound) -> list[Value]:

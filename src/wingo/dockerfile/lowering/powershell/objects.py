@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wingo.dockerfile.lowering.edits import has_hole, shown
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell.binding import Bound, Cmdlet, cmdlet
 from wingo.dockerfile.lowering.powershell.commands import call_with
 from wingo.dockerfile.lowering.powershell.nodes import ScriptBlock
@@ -21,7 +21,6 @@ from wingo.dockerfile.lowering.powershell.values import (
     text_of,
     truth_of,
 )
-from wingo.dockerfile.lowering.session import CommandFailed
 
 _OPERATORS = "EQ NE GT GE LT LE Like NotLike Match NotMatch Contains NotContains In NotIn CEQ CNE IEQ INE"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell.binding import Bound, Cmdlet, cmdlet
 from wingo.dockerfile.lowering.powershell.values import Thing, Unknown, Value, is_unknown, number_of, text_of
 from wingo.dockerfile.lowering.programs.registry_tools import apply
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.state import expand
 from wingo.errors import RequestError
 from wingo.hive import values as hive_values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wingo.dockerfile.lowering.outcome import CommandFailed
 from wingo.dockerfile.lowering.powershell.commands import call_block, load_script
 from wingo.dockerfile.lowering.powershell.evaluate import ExitScript, LoopJump, PowerShell, Return
 from wingo.dockerfile.lowering.powershell.expressions import ParseFault
@@ -11,7 +12,7 @@ from wingo.dockerfile.lowering.powershell.nodes import Argument, Const
 from wingo.dockerfile.lowering.powershell.parser import parse_script
 from wingo.dockerfile.lowering.powershell.values import Terminating, Unknown, Value, text_of
 from wingo.dockerfile.lowering.programs.calls import Call
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.session import Session
 
 
 def run_command(session: Session, text: str, call: Call, *, core: bool) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wingo.dockerfile.lowering.edits import has_hole
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell.operators import cast
 from wingo.dockerfile.lowering.powershell.values import (
     Terminating,
@@ -22,7 +22,6 @@ from wingo.dockerfile.lowering.powershell.values import (
     text_of,
     truth_of,
 )
-from wingo.dockerfile.lowering.session import CommandFailed
 from wingo.dockerfile.lowering.state import expand
 from wingo.windows.paths import path_text
 

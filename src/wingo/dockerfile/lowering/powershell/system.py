@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.patterns import is_pattern
 from wingo.dockerfile.lowering.powershell.binding import Bound, Cmdlet, cmdlet
 from wingo.dockerfile.lowering.powershell.objects import nothing
 from wingo.dockerfile.lowering.powershell.values import Thing, Unknown, Value, list_of, text_of
 from wingo.dockerfile.lowering.programs import services
 from wingo.dockerfile.lowering.programs.calls import Output
-from wingo.dockerfile.lowering.session import CommandFailed, is_pattern
 from wingo.errors import RequestError
 from wingo.windows.services import SERVICES, ServiceChange, parse_start, read_services
 
@@ -39,7 +39,7 @@ def get_service(bound: Bound) -> list[Value]:
             continue
         known = read_services(session.registry)
         if is_pattern(name):
-            from wingo.dockerfile.lowering.session import compile_pattern
+            from wingo.dockerfile.lowering.patterns import compile_pattern
 
             pattern = compile_pattern(name)
             found += [

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from wingo.dockerfile.lowering.edits import has_hole, hole
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell.nodes import ScriptBlock
-from wingo.dockerfile.lowering.session import CommandFailed
 from wingo.dockerfile.lowering.tree import Item
 from wingo.hive.upcase import upcase
 
@@ -270,7 +269,7 @@ def compare(left: Value, right: Value, *, sensitive: bool) -> int | None:
 
 def wildcard(text: str, pattern: str, *, sensitive: bool = False) -> bool:
     """`-like`."""
-    from wingo.dockerfile.lowering.session import Pattern
+    from wingo.dockerfile.lowering.patterns import Pattern
 
     if sensitive:
         raise CannotLower("-clike is not lowered", "Use -like.")

@@ -8,9 +8,9 @@ import msgspec
 
 from wingo.dockerfile.lowering import security
 from wingo.dockerfile.lowering.edits import CheckProgram, SetSecurity
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.programs.calls import Call, Program
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.tree import Item, Kind
 from wingo.windows.paths import path_text
 from wingo.windows.security import AccessEntry

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from wingo.dockerfile.lowering.contents import hash_of
 from wingo.dockerfile.lowering.edits import ExtractArchive, has_hole, hole
-from wingo.dockerfile.lowering.outcome import CannotLower, UnpackedFile
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed, UnpackedFile
+from wingo.dockerfile.lowering.patterns import compile_pattern, is_pattern
 from wingo.dockerfile.lowering.programs.calls import Call, Program
-from wingo.dockerfile.lowering.session import CommandFailed, Session, compile_pattern, hash_of, is_pattern
+from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.tree import Item, Kind
 from wingo.hive.upcase import upcase
 from wingo.windows.paths import Components, path_text

@@ -7,9 +7,10 @@ import re
 import msgspec
 
 from wingo.dockerfile.lowering.edits import SetAttributes, has_hole
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.patterns import compile_pattern
 from wingo.dockerfile.lowering.programs.calls import Call, Program
-from wingo.dockerfile.lowering.session import CommandFailed, Session, compile_pattern
+from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.tree import Item
 from wingo.hive.upcase import upcase
 from wingo.windows.paths import Components, path_text

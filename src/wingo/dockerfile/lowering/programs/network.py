@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from wingo.dockerfile.lowering import accounts
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.programs import services
 from wingo.dockerfile.lowering.programs.calls import Call, Program
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.session import Session
 
 _PASSWORD = "a password is encrypted with keys of the running system"  # noqa: S105  (a sentence about them)
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from wingo.dockerfile.lowering.edits import CheckProgram, has_hole, shown
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.programs.advice import advice_for, is_verification
 from wingo.dockerfile.lowering.programs.calls import Call, Output
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.tree import Item, Kind
 from wingo.errors import RequestError
 from wingo.hive.upcase import upcase

@@ -7,10 +7,10 @@ import struct
 import msgspec
 
 from wingo.dockerfile.lowering.edits import ChangeService
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.programs.calls import Call, Program
 from wingo.dockerfile.lowering.programs.registry_tools import apply
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.session import Session
 from wingo.errors import RequestError
 from wingo.hive.edit import Edit, SetValue
 from wingo.hive.upcase import upcase

@@ -7,9 +7,9 @@ import binascii
 import re
 
 from wingo.dockerfile.lowering.edits import CheckProgram
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.programs.calls import Call, Program
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.session import Session
 
 
 def cmd(session: Session, call: Call) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from wingo.dockerfile.lowering.edits import CheckProgram, RunGit, RunGo
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.programs.advice import is_verification
 from wingo.dockerfile.lowering.programs.calls import Call, Program
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.session import Session
 from wingo.hive.upcase import upcase
 from wingo.windows.paths import path_text
 

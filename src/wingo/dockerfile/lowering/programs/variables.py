@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from wingo.dockerfile.lowering.edits import has_hole
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.programs.calls import Call, Program
-from wingo.dockerfile.lowering.session import CommandFailed, Session
+from wingo.dockerfile.lowering.session import Session
 
 MAX_SETX = 1024
 """Characters that setx keeps of a value (`setx /?`)."""
