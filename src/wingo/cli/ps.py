@@ -32,6 +32,8 @@ def run(args: argparse.Namespace, host: Host) -> int:
 
         host.console.result(json.dumps([_as_json(*each) for each in found], indent=2))
         return OK
+    from wingo.cli.render import one_line
+
     rows = [("NAME", "STATUS", "IMAGE", "PORTS", "PROGRAM")]
     for container, state in found:
         ports = ", ".join(map(str, state.ports)) if state.status == "running" else ""
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         line = "  ".join(word.ljust(width) for word, width in zip(row, [*widths, 0], strict=True)).rstrip()
-        host.console.result("".join(char if char.isprintable() else "\ufffd" for char in line))
+        host.console.result(one_line(line))
     return OK
 
 

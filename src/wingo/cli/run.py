@@ -190,10 +190,12 @@ def _report(args: argparse.Namespace, host: Host, started: Started, outcome: Out
 
 def denial_text(denial: Mapping[str, object]) -> str:
     """A denial for people."""
+    from wingo.cli.render import one_line
+
     rule = denial.get("rule")
     why = f"by the rule {rule}" if rule else "as no rule allows it"
     text = f"denied: {denial.get('action')} {denial.get('resource')}, {why} (role {denial.get('role')})"
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+    return one_line(text)
 
 
 def _request(args: argparse.Namespace, host: Host, *, terminal: bool) -> RunRequest:

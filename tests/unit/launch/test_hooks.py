@@ -155,10 +155,6 @@ def test_errors_name_the_line_of_the_script() -> None:
     assert "SyntaxError" in str(failure("function admit( {"))
 
 
-def test_text_of_a_script_does_not_steer_the_terminal() -> None:
-    assert "\x1b" not in str(failure("function admit() { throw new Error('\\x1b[2J') }"))
-
-
 def test_without_an_engine_the_hint_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks, "find_spec", lambda _: None)
     with pytest.raises(HostError) as caught:

@@ -124,7 +124,7 @@ def _read_answer(written: bytes, name: str, limits: HookLimits) -> dict[str, obj
     problem = {
         "time": f"it did not answer within {limits.seconds:g} s",
         "memory": f"it needs more than {limits.memory >> 20} MiB",
-    }.get(kind, _printable(message))
+    }.get(kind, message[:500])
     hint = "A hook decides by the event that it is given, and nothing else." if kind == "refused" else ""
     raise HookFailed(name, kind, problem, hint=hint)
 
@@ -187,7 +187,3 @@ def _filter(architecture: str) -> bytes:
         return computing_program(architecture) if sys.platform == "linux" else b""
     except KeyError:
         return b""
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)[:500]
