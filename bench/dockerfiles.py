@@ -70,7 +70,7 @@ def busybox() -> Image:
         directory_entry("root"),
         directory_entry("tmp", mode=0o1777),
     ]
-    return image_of([layer_of(entries)], _config("PATH=/bin"))
+    return image_of([layer_of(entries)], _config(1, "PATH=/bin"))
 
 
 def toolchain(goroot: str, scratch: Path) -> Image:
@@ -79,12 +79,18 @@ def toolchain(goroot: str, scratch: Path) -> Image:
     with tarfile.open(path, "w") as tar:
         tar.add(goroot, "usr/local/go", filter=lambda item: None if "/test" in item.name[12:17] else item)
     base = busybox()
-    config = _config("PATH=/usr/local/go/bin:/bin", "GOPATH=/go", "GOTOOLCHAIN=local", "HOME=/root")
+    config = _config(2, "PATH=/usr/local/go/bin:/bin", "GOPATH=/go", "GOTOOLCHAIN=local", "HOME=/root")
     return image_of([*base.layers, layer_of_tar(path.read_bytes())], config)
 
 
-def _config(*env: str) -> dict[str, object]:
-    return {"os": "linux", "architecture": "amd64", "config": {"Env": list(env), "Cmd": ["/bin/sh"]}}
+def _config(layers: int, *env: str) -> dict[str, object]:
+    """A config whose history has a line for each layer: buildah takes no other."""
+    return {
+        "os": "linux",
+        "architecture": "amd64",
+        "config": {"Env": list(env), "Cmd": ["/bin/sh"]},
+        "history": [{"created_by": "bench"}] * layers,
+    }
 
 
 def main() -> None:
