@@ -207,7 +207,10 @@ def test_a_memory_hog_is_contained(wingo: Wingo, probe: str) -> None:
     reached = done.stdout.count("MiB")
     assert reached < 12, "it had more than 192 MiB"
     assert done.returncode in (2, 137), done.stderr
-    assert "96 MiB allowed (--memory)" in done.stderr or "cannot allocate memory" in done.stderr
+    # Without a cgroup it is the kernel that refuses the process memory, and where in Go's runtime that happens decides
+    # whether Go can still say so or faults.
+    endings = ("96 MiB allowed (--memory)", "cannot allocate memory", "SIGSEGV: segmentation violation")
+    assert any(ending in done.stderr for ending in endings), done.stderr
 
 
 @WHO
