@@ -55,6 +55,10 @@ KEY = struct.Struct("<i2sHQBBHIIIIIIIIIHBBIIIIHH")
 list, volatile list, values, value list, security, class, longest name, user flags, debug, longest class, longest value
 name, largest value, work, name bytes, class bytes."""
 
+KEY_READ = struct.Struct("<i2sHQxB2xII4xI4xIIII2xBx16xHH")
+"""Of a key node what a reader believes, without what only Windows uses: size, signature, flags, written, layer, parent,
+subkeys, list, values, value list, security, class, user flags, name bytes, class bytes."""
+
 KEY_SIZE = 76
 VALUE = struct.Struct("<i2sHIIIHH")
 """A key value with its cell's size: size, signature, name bytes, data bytes, data, type, flags, spare."""

@@ -16,7 +16,7 @@ import msgspec
 
 from wingo.errors import Malformed
 from wingo.hive import cells
-from wingo.hive.cells import BASE_BLOCK, INLINE, KEY, KEY_LATIN, KEY_SIZE, MAX_DEPTH, NO_CELL, SEGMENT
+from wingo.hive.cells import BASE_BLOCK, INLINE, KEY_LATIN, KEY_READ, KEY_SIZE, MAX_DEPTH, NO_CELL, SEGMENT
 from wingo.hive.keys import KEPT_FLAGS, walk
 from wingo.hive.upcase import name_hash, upcase
 from wingo.hive.values import Value, find
@@ -346,28 +346,18 @@ class KeyNode:
             signature,
             flags,
             self.last_written,
-            _,
             self.layer,
-            _,
             above,
             self._subkey_count,
-            _,
             self._list,
-            _,
             self._value_count,
             self._value_list,
             self._security,
             self._class,
-            _,
             self.user_flags,
-            _,
-            _,
-            _,
-            _,
-            _,
             name_size,
             self._class_size,
-        ) = KEY.unpack_from(data, start)
+        ) = KEY_READ.unpack_from(data, start)
         if signature != b"nk" or -size < KEY_SIZE + 4 + name_size or offset - size > hive.end:
             raise malformed("a key was expected: another signature, or a name that does not fit", start)
         if above != parent and parent is not None:
