@@ -57,6 +57,15 @@ def _compiles(subject: DockerfileSubject) -> Iterator[tuple[StagePlan, int, dict
                     yield stage, step.at.line, dict(command.environment), step.action
 
 
+def _started_by_a_shell(subject: DockerfileSubject) -> Iterator[tuple[StagePlan, Cmd | Entrypoint]]:
+    """Every CMD and ENTRYPOINT in the shell form."""
+    for stage, instruction in subject.instructions():
+        if isinstance(instruction, Cmd | Entrypoint):
+            command = instruction.command
+            if command.arguments and not command.exec_form:
+                yield stage, instruction
+
+
 @_dockerfile_rule("WGO610", Severity.WARNING)
 def goos_is_said(subject: DockerfileSubject) -> Iterator[Problem]:
     """A Linux toolchain stage says for which system it compiles when the image is for Windows.
@@ -145,13 +154,7 @@ def shell_is_there(subject: DockerfileSubject) -> Iterator[Problem]:
     Mend:
         Write the exec form: `ENTRYPOINT ["C:\\app.exe"]`.
     """
-    for stage, instruction in subject.instructions():
-        if (
-            not isinstance(instruction, Cmd | Entrypoint)
-            or instruction.command.exec_form
-            or not instruction.command.arguments
-        ):
-            continue
+    for stage, instruction in _started_by_a_shell(subject):
         missing = ""
         shell = stage.settings.running_shell[0].lower().removesuffix(".exe")
         if stage.facts.flavour == "nanoserver" and shell == "powershell":
@@ -182,11 +185,8 @@ def program_gets_the_signals(subject: DockerfileSubject) -> Iterator[Problem]:
     Mend:
         Write `CMD ["app.exe", "--listen", ":8080"]`.
     """
-    final = subject.plan.final
-    for stage, instruction in subject.instructions():
-        if stage.number != final.number or not isinstance(instruction, Cmd | Entrypoint):
-            continue
-        if not instruction.command.exec_form and instruction.command.arguments:
+    for stage, instruction in _started_by_a_shell(subject):
+        if stage.number == subject.plan.final.number:
             yield Problem(
                 message="a shell is started, which does not pass the stop signal on to the program",
                 hint='Write the exec form, with brackets: ["program", "argument"].',

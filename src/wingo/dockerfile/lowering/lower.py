@@ -15,8 +15,9 @@ from wingo.dockerfile.lowering.outcome import (
     Outcome,
     Waiting,
 )
-from wingo.dockerfile.lowering.session import MAX_TEXT, Session
+from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.state import State
+from wingo.dockerfile.lowering.step import MAX_TEXT
 
 DEFAULT_SHELL = ("cmd", "/S", "/C")
 """What `RUN` on Windows runs in without `SHELL` (BuildKit `dockerfile2llb/convert_runargs.go`)."""

@@ -23,8 +23,8 @@ from tests.unit.dockerfile.lowering.stages import (
 )
 from wingo.dockerfile.lowering import Lowered, Needs, lower
 from wingo.dockerfile.lowering.edits import Download, RunGit, RunGo, SetVariable
-from wingo.dockerfile.lowering.powershell.expressions import ParseFault
 from wingo.dockerfile.lowering.powershell.parser import parse_script
+from wingo.dockerfile.lowering.powershell.reader import ParseFault
 
 
 def written(expression: str, state=None) -> str:

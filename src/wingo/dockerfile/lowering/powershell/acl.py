@@ -11,7 +11,7 @@ from wingo.dockerfile.lowering.edits import SetSecurity
 from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell.binding import Bound, Cmdlet, cmdlet
 from wingo.dockerfile.lowering.powershell.evaluate import PowerShell
-from wingo.dockerfile.lowering.powershell.items import plain_path
+from wingo.dockerfile.lowering.powershell.places import plain_path
 from wingo.dockerfile.lowering.powershell.values import Terminating, Thing, Value, text_of, truth_of
 from wingo.windows.sddl import format_sddl, parse_sddl
 from wingo.windows.security import AccessEntry, SecurityDescriptor

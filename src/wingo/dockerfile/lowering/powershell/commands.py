@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from wingo.dockerfile.lowering.edits import has_hole
 from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell.binding import Cmdlet, bind, find_parameter
-from wingo.dockerfile.lowering.powershell.evaluate import PowerShell, Return
+from wingo.dockerfile.lowering.powershell.evaluate import PowerShell
+from wingo.dockerfile.lowering.powershell.jumps import Return
 from wingo.dockerfile.lowering.powershell.nodes import (
     Argument,
     Command,
@@ -255,8 +256,8 @@ def load_script(shell: PowerShell, path: tuple[str, ...]) -> ScriptBlock | None:
     Raises:
         CommandFailed: PowerShell could not read it.
     """
-    from wingo.dockerfile.lowering.powershell.expressions import ParseFault
     from wingo.dockerfile.lowering.powershell.parser import parse_script
+    from wingo.dockerfile.lowering.powershell.reader import ParseFault
 
     data = shell.session.read(path)
     if data is None:

@@ -1,16 +1,15 @@
-"""Runs PowerShell over a session: statements, expressions, variables, functions, errors.
-
-Where a plan cannot know which way an `if` goes, the way that does not fail is taken: a plan assumes that the build succeeds.
-"""
+"""Runs PowerShell over a session: statements, expressions, variables, functions, errors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from wingo.dockerfile.lowering.edits import has_hole
 from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
-from wingo.dockerfile.lowering.powershell import operators
+from wingo.dockerfile.lowering.powershell import control, operators
+from wingo.dockerfile.lowering.powershell.control import MAX_TURNS
+from wingo.dockerfile.lowering.powershell.jumps import ExitScript, LoopJump, Return
 from wingo.dockerfile.lowering.powershell.nodes import (
     ArrayLiteral,
     Assignment,
@@ -42,6 +41,7 @@ from wingo.dockerfile.lowering.powershell.nodes import (
     Unary,
     Variable,
 )
+from wingo.dockerfile.lowering.powershell.scopes import Scopes
 from wingo.dockerfile.lowering.powershell.values import (
     Table,
     Terminating,
@@ -57,151 +57,32 @@ from wingo.dockerfile.lowering.powershell.values import (
     unwrap,
 )
 from wingo.dockerfile.lowering.session import Session
-from wingo.dockerfile.lowering.state import HOST_VARIABLES
-from wingo.windows.paths import path_text
 
 if TYPE_CHECKING:
     from wingo.dockerfile.lowering.programs.calls import Output
 
 MAX_DEPTH = 40
 """Functions, scripts and blocks in each other while they run."""
-MAX_TURNS = 20_000
 
 
-class ExitScript(Exception):
-    """`exit`."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-class Return(Exception):
-    """`return`."""
-
-    def __init__(self, values: list[Value]) -> None:
-        super().__init__("return")
-        self.values = values
-
-
-class LoopJump(Exception):
-    """`break` and `continue`."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-
-
-_CONSTANTS: dict[str, Value] = {"true": True, "false": False, "null": None}
-_LATE_VARIABLES = ("host", "pid", "shellid", "stacktrace")
-
-
-class PowerShell:
+class PowerShell(Scopes):
     """A PowerShell.
 
     Attributes:
-        session: what it works on.
         output: where programs that it starts print to.
-        core: PowerShell 7, not Windows PowerShell 5.1.
-        scopes: variables by lower-case name, the outermost first.
         functions: by lower-case name.
-        succeeded: `$?`.
-        last_exit: `$LASTEXITCODE`.
-        script: the path of the script that runs, or "".
+        locations: what `Push-Location` keeps.
+        depth: how many blocks are open.
         tries: how many try blocks are open.
     """
 
     def __init__(self, session: Session, output: Output, *, core: bool) -> None:
-        self.session = session
+        super().__init__(session, core=core)
         self.output = output
-        self.core = core
-        self.scopes: list[dict[str, Value]] = [
-            {"erroractionpreference": "Continue", "progresspreference": "Continue", "error": [], "ofs": " "}
-        ]
         self.functions: dict[str, ScriptBlock] = {}
-        self.succeeded = True
-        self.last_exit: int | None = None
-        self.script = ""
         self.locations: list[tuple[str, ...]] = []
         self.depth = 0
         self.tries = 0
-
-    # Variables
-
-    def get(self, name: str) -> Value:
-        """A variable's value; None when it is not set.
-
-        Raises:
-            CannotLower: it depends on where or when the step runs.
-        """
-        lower = name.lower()
-        drive, colon, rest = name.partition(":")
-        if colon and drive.lower() == "env":
-            if rest.upper() in HOST_VARIABLES:
-                raise CannotLower(f"$env:{rest} depends on the machine that builds", "Give the value by ARG.")
-            return self.session.variables.get(rest)
-        if colon and drive.lower() in ("global", "script", "local", "private", "variable", "using"):
-            lower = rest.lower()
-            if drive.lower() in ("global", "script"):
-                return self.scopes[0].get(lower)
-        if lower in _CONSTANTS:
-            return _CONSTANTS[lower]
-        for scope in reversed(self.scopes):
-            if lower in scope:
-                return scope[lower]
-        return self.automatic(lower)
-
-    def automatic(self, name: str) -> Value:
-        """A variable that PowerShell sets by itself."""
-        match name:
-            case "?":
-                return self.succeeded
-            case "lastexitcode":
-                return self.last_exit
-            case "pwd":
-                return path_text(self.session.directory)
-            case "home":
-                return self.session.variables.get("USERPROFILE")
-            case "psscriptroot":
-                return self.script.rpartition("\\")[0]
-            case "pscommandpath":
-                return self.script
-            case "pshome":
-                return r"C:\Program Files\PowerShell\7" if self.core else r"C:\Windows\System32\WindowsPowerShell\v1.0"
-            case "iswindows":
-                return True if self.core else None
-            case "psversiontable":
-                table = Table()
-                table.set("PSEdition", "Core" if self.core else "Desktop")
-                table.set("PSVersion", Unknown("the version of PowerShell"))
-                return table
-            case _ if name in _LATE_VARIABLES:
-                return Thing(name)
-            case _:
-                return None
-
-    def set(self, name: str, value: Value) -> None:
-        """Sets a variable in the scope that runs, or in the environment."""
-        drive, colon, rest = name.partition(":")
-        kind = drive.lower() if colon else ""
-        if kind == "env":
-            if value is None or value == "":
-                self.session.variables.remove(rest)
-            else:
-                self.session.variables.set(rest, self.session.check_size(text_of(value)))
-            return
-        lower = (rest if kind in ("global", "script", "local", "private") else name).lower()
-        if lower in _CONSTANTS or lower == "?":
-            raise Terminating(f"cannot overwrite variable {name} because it is read-only or constant")
-        scope = self.scopes[0] if kind in ("global", "script") else self.scopes[-1]
-        scope[lower] = value
-
-    @property
-    def error_action(self) -> str:
-        """`$ErrorActionPreference` in lower case."""
-        return text_of(self.get("ErrorActionPreference")).lower()
-
-    # Blocks and statements
 
     def block(self, statements: Sequence[Statement]) -> list[Value]:
         """Runs statements; gives what they put out."""
@@ -262,18 +143,18 @@ class PowerShell:
                 return []
             case If():
                 self.session.at = node.at
-                return self.run_if(node)
+                return control.run_if(self, node)
             case Foreach():
-                return self.run_foreach(node)
+                return control.run_foreach(self, node)
             case Loop():
-                return self.run_loop(node)
+                return control.run_loop(self, node)
             case Switch():
-                return self.run_switch(node)
+                return control.run_switch(self, node)
             case Function():
                 self.functions[node.name.lower()] = node.block
                 return []
             case Try():
-                return self.run_try(node)
+                return control.run_try(self, node)
             case Jump():
                 return self.jump(node)
             case Chain():
@@ -358,178 +239,6 @@ class PowerShell:
     def name(self, name: str | Expression) -> str:
         """A member's name."""
         return name if isinstance(name, str) else text_of(self.expression(name))
-
-    # Control flow
-
-    def run_if(self, node: If) -> list[Value]:
-        """`if`."""
-        for index, (condition, body) in enumerate(node.branches):
-            value = self.value_of(condition)
-            truth = truth_of(value)
-            if truth is None:
-                rest = If(node.branches[index + 1 :], node.otherwise, node.at)
-                return self.either(
-                    value,
-                    lambda body=body: self.block(body),  # type: ignore[misc]
-                    lambda rest=rest: self.run_if(rest) if rest.branches else self.block(rest.otherwise or ()),  # type: ignore[misc]
-                )
-            if truth:
-                return self.block(body)
-        return self.block(node.otherwise) if node.otherwise is not None else []
-
-    def either(
-        self, condition: Value, then: Callable[[], list[Value]], otherwise: Callable[[], list[Value]]
-    ) -> list[Value]:
-        """In a plan: the way that goes well; the first when both do.
-
-        Raises:
-            CannotLower: this is no plan; or both ways fail.
-        """
-        if not self.session.planning:
-            raise CannotLower(f"{text_of(condition)} decides what is done, and is not known")
-        trials = []
-        for way in (then, otherwise):
-            trial = _Trial(self, way)
-            trials.append(trial)
-            if trial.rank == 0:
-                break
-        best = min(trials, key=lambda trial: trial.rank)
-        if best.error is not None and best.rank > 1:
-            raise best.error
-        best.take(self)
-        self.session.late = True
-        if isinstance(condition, Unknown) and condition.equal is not None:
-            hash_text, wanted, equal_if_true = condition.equal
-            if equal_if_true == (best is trials[0]):
-                self.session.expect(hash_text, wanted)
-        if best.error is not None:
-            raise best.error
-        return best.values
-
-    def run_foreach(self, node: Foreach) -> list[Value]:
-        """`foreach`."""
-        self.session.at = node.at
-        items = self.statement(node.items)
-        found: list[Value] = []
-        for item in list(items):
-            if isinstance(item, Unknown):
-                return self.unknown_loop(node, item)
-            self.session.tick()
-            self.store(node.variable, item)
-            try:
-                found += self.block(node.body)
-            except LoopJump as jump:
-                if jump.kind == "break":
-                    break
-        return found
-
-    def unknown_loop(self, node: Foreach, item: Unknown) -> list[Value]:
-        """In a plan: a loop over what is not known runs once, with a value that is not known.
-
-        Raises:
-            CannotLower: this is no plan.
-        """
-        if not self.session.planning:
-            raise CannotLower(f"a loop goes over {item.about}, which is not known")
-        self.session.late = True
-        self.store(node.variable, Unknown(item.about))
-        try:
-            return self.block(node.body)
-        except LoopJump:
-            return []
-
-    def run_loop(self, node: Loop) -> list[Value]:
-        """`while`, `do`, `for`."""
-        self.session.at = node.at
-        if node.start is not None:
-            self.statement(node.start)
-        found: list[Value] = []
-        for turn in range(MAX_TURNS + 1):
-            if turn == MAX_TURNS:
-                raise CannotLower(f"a loop takes more than {MAX_TURNS} turns")
-            self.session.tick()
-            if not node.kind.startswith("do") and node.condition is not None and not self.known_truth(node.condition):
-                break
-            try:
-                found += self.block(node.body)
-            except LoopJump as jump:
-                if jump.kind == "break":
-                    break
-            if node.step is not None:
-                self.statement(node.step)
-            if (
-                node.kind.startswith("do")
-                and node.condition is not None
-                and self.known_truth(node.condition) != (node.kind == "do while")
-            ):
-                break
-        return found
-
-    def known_truth(self, condition: Statement) -> bool:
-        """A condition that must be known.
-
-        Raises:
-            CannotLower: it is not.
-        """
-        value = self.value_of(condition)
-        truth = truth_of(value)
-        if truth is None:
-            raise CannotLower(f"a loop depends on {text_of(value)}, which is not known before the build")
-        return truth
-
-    def run_switch(self, node: Switch) -> list[Value]:
-        """`switch`."""
-        self.session.at = node.at
-        if unlikely := set(node.options) - {"regex", "wildcard", "exact", "casesensitive"}:
-            raise CannotLower(f"switch -{min(unlikely)} is not lowered")
-        found: list[Value] = []
-        operator = "match" if "regex" in node.options else "like" if "wildcard" in node.options else "eq"
-        for subject in self.statement(node.subject):
-            matched = False
-            self.scopes.append({"_": subject, "psitem": subject})
-            try:
-                for value, body in node.cases:
-                    if value is None:
-                        if not matched:
-                            found += self.block(body)
-                        continue
-                    truth = truth_of(operators.binary(self, operator, subject, self.expression(value)))
-                    if truth is None:
-                        raise CannotLower("a switch depends on what is not known before the build")
-                    if truth:
-                        matched = True
-                        found += self.block(body)
-            except LoopJump as jump:
-                if jump.kind == "break":
-                    return found
-            finally:
-                self.scopes.pop()
-        return found
-
-    def run_try(self, node: Try) -> list[Value]:
-        """`try`."""
-        found: list[Value] = []
-        try:
-            self.tries += 1
-            try:
-                found += self.block(node.body)
-            except Terminating as error:
-                handler = next((body for types, body in node.handlers if not types or _catches(types)), None)
-                if handler is None:
-                    raise
-                value = error.value if isinstance(error.value, Thing) else self.error_record(error.message)
-                self.scopes.append({"_": value, "psitem": value})
-                try:
-                    found += self.block(handler)
-                finally:
-                    self.scopes.pop()
-                self.succeeded = True
-            finally:
-                self.tries -= 1
-        finally:
-            if node.last:
-                found += self.block(node.last)
-        return found
 
     # Pipelines
 
@@ -635,13 +344,13 @@ class PowerShell:
 
     def invoke(self, node: Invoke) -> Value:
         """`target.name(arguments)`."""
-        from wingo.dockerfile.lowering.powershell import dotnet
+        from wingo.dockerfile.lowering.powershell import methods
 
         owner = self.expression(node.target)
         arguments = [self.expression(argument) for argument in node.arguments]
         self.session.at = node.at
         try:
-            return dotnet.call(self, owner, self.name(node.name), arguments, static=node.static)
+            return methods.call(self, owner, self.name(node.name), arguments, static=node.static)
         except CommandFailed as failure:
             # A method's exception ends the statement, and the script when the preference is Stop or a try is open.
             if self.error_action == "stop" or self.tries:
@@ -675,45 +384,6 @@ class PowerShell:
         if has_hole(text) or is_unknown(value):
             raise CannotLower(f"{what} is not known before the build")
         return text
-
-
-class _Trial:
-    """One way of an `if` in a plan, tried on a copy."""
-
-    def __init__(self, shell: PowerShell, way: Callable[[], list[Value]]) -> None:
-        session = shell.session
-        self.session = session
-        self.trial = session.fork()
-        before = ([dict(scope) for scope in shell.scopes], shell.succeeded, shell.last_exit, list(shell.locations))
-        shell.session = self.trial
-        shell.succeeded = True
-        self.values: list[Value] = []
-        self.error: Exception | None = None
-        try:
-            self.values = way()
-            self.rank = 0 if shell.succeeded else 1
-        except (LoopJump, Return) as jump:
-            self.error, self.rank = jump, 0
-        except ExitScript as done:
-            self.error, self.rank = done, 0 if done.status == 0 else 3
-        except Terminating as error:
-            self.error, self.rank = error, 3
-        except CannotLower as error:
-            self.error, self.rank = error, 2
-        self.after = (shell.scopes, shell.succeeded, shell.last_exit, shell.locations)
-        shell.scopes, shell.succeeded, shell.last_exit, shell.locations = before
-        shell.session = session
-
-    def take(self, shell: PowerShell) -> None:
-        """Makes this way the one that was gone."""
-        self.session.become(self.trial)
-        shell.scopes, shell.succeeded, shell.last_exit, shell.locations = self.after
-
-
-def _catches(types: tuple[str, ...]) -> bool:
-    """Whether a catch with types takes an error; which class an error has is not followed."""
-    del types
-    return True
 
 
 def _untyped(target: Expression) -> Expression:

@@ -1,26 +1,19 @@
-r"""PowerShell's expressions, words and texts (Windows PowerShell Language Specification 3.0, chapters 2 and 7).
-
-What a character means depends on whether a command's words or an expression are read, so there is no lexer: the parser
-looks at characters.
-"""
+r"""PowerShell's expressions (Windows PowerShell Language Specification 3.0, chapter 7)."""
 
 from __future__ import annotations
 
 import re
 
-from wingo.dockerfile.lowering.outcome import CannotLower
 from wingo.dockerfile.lowering.powershell.nodes import (
     ArrayLiteral,
     Binary,
     Cast,
     Const,
-    Expandable,
     Expression,
     Hash,
     Index,
     Invoke,
     Member,
-    Parameter,
     Parenthesis,
     ScriptBlock,
     Statement,
@@ -30,28 +23,9 @@ from wingo.dockerfile.lowering.powershell.nodes import (
     Unary,
     Variable,
 )
+from wingo.dockerfile.lowering.powershell.reader import BLANK, DOUBLE, NUMBER, SINGLE, WORD_END
+from wingo.dockerfile.lowering.powershell.texts import TextReader, number_value
 
-MAX_DEPTH = 80
-"""Parentheses, blocks and operators in each other."""
-
-
-class ParseFault(Exception):
-    """PowerShell would not run anything of the text."""
-
-    def __init__(self, message: str, at: int) -> None:
-        super().__init__(message)
-        self.message, self.at = message, at
-
-
-SPACE = re.compile(r"(?:[ \t\f\v\u00a0\u0085]|`\r?\n|<#.*?#>)+", re.DOTALL)
-BLANK = re.compile(r"(?:[\s;]|`\r?\n|#[^\n]*|<#.*?#>)+", re.DOTALL)
-BLANK_NO_SEMICOLON = re.compile(r"(?:\s|`\r?\n|#[^\n]*|<#.*?#>)+", re.DOTALL)
-_NAME = re.compile(r"[A-Za-z_][\w-]*")
-VARIABLE = re.compile(r"\$(?:\{([^}]*)\}|((?:[A-Za-z]+:(?!:))?[\w?]+)|([$^?]))")
-NUMBER = re.compile(
-    r"(0[xX][0-9a-fA-F]+|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)([dDlL]?)(kb|mb|gb|tb)?(?!\w|\.(?!\.))",
-    re.IGNORECASE,
-)
 _OPERATORS = (
     ("and", "or", "xor"),
     ("band", "bor", "bxor"),
@@ -68,80 +42,10 @@ _OPERATORS = (
 """The binary operators, from the weakest to the strongest (specification 7.2.2, 7.11)."""
 _DASHED = {name for level in _OPERATORS for name in level if name[0].isalpha()}
 DASHED_OPERATOR = re.compile(r"[-\u2013\u2014\u2015]([A-Za-z]+)(?![\w-])")
-ASSIGNMENTS = ("+=", "-=", "*=", "/=", "%=", "=")
-KEYWORDS = frozenset({
-    "if", "while", "do", "for", "foreach", "switch", "function", "filter", "try", "throw", "return", "exit", "break",
-    "continue", "param", "trap", "begin", "process", "end", "data", "class", "enum", "using", "workflow", "configuration",
-})  # fmt: skip
-_ESCAPES = {"0": "\0", "a": "\a", "b": "\b", "e": "e", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-SINGLE = "'\u2018\u2019\u201a\u201b"
-DOUBLE = '"\u201c\u201d\u201e'
-DASHES = "-\u2013\u2014\u2015"
-WORD_END = " \t\r\n\f\v;|&(){},"
-_MULTIPLES = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
 
 
-class ExpressionParser:
-    """Reads a text at its position; statements are read by a class on top of this one."""
-
-    def __init__(self, text: str, *, core: bool) -> None:
-        self.text = text
-        self.position = 0
-        self.depth = 0
-        self.core = core
-
-    def peek(self, count: int = 1) -> str:
-        """The next characters, at most so many."""
-        return self.text[self.position : self.position + count]
-
-    def skip(self, pattern: re.Pattern[str] = SPACE) -> None:
-        """Passes over what a pattern takes; over spaces, also a comment."""
-        found = pattern.match(self.text, self.position)
-        if found is not None:
-            self.position = found.end()
-        if pattern is SPACE and self.peek() == "#":
-            end = self.text.find("\n", self.position)
-            self.position = len(self.text) if end < 0 else end
-
-    def blank(self) -> None:
-        """Passes over spaces, new lines and comments."""
-        self.skip(BLANK_NO_SEMICOLON)
-
-    def take(self, text: str) -> bool:
-        """Passes over a text, if it stands here."""
-        if self.text.startswith(text, self.position):
-            self.position += len(text)
-            return True
-        return False
-
-    def need(self, text: str, what: str) -> None:
-        """Passes over blanks and a text that must stand here."""
-        self.blank()
-        if not self.take(text):
-            raise ParseFault(f"{what}: {text} is missing", self.position)
-
-    def fault(self, message: str) -> ParseFault:
-        """A fault at this place."""
-        return ParseFault(message, self.position)
-
-    def deeper(self) -> None:
-        """Counts one more level; the caller counts it back."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise CannotLower("the PowerShell text is nested too deeply")
-
-    def word(self) -> str:
-        """The keyword or name that stands here, in lower case; nothing is passed over."""
-        found = _NAME.match(self.text, self.position)
-        return found[0].lower() if found else ""
-
-    def block_body(self, closing: str) -> tuple[tuple[Parameter, ...], tuple[Statement, ...]]:
-        """Statements up to a closing brace or parenthesis, which stays; "" is the end of the text."""
-        raise NotImplementedError
-
-    def statement(self) -> Statement:
-        """One statement."""
-        raise NotImplementedError
+class ExpressionParser(TextReader):
+    """Reads expressions; statements are read by a class on top of this one."""
 
     def argument_value(self) -> Expression:
         """One value of a command's word."""
@@ -158,7 +62,7 @@ class ExpressionParser:
         number = NUMBER.match(self.text, self.position)
         if number is not None and self.text[number.end() : number.end() + 1] in (*WORD_END, ""):
             self.position = number.end()
-            return Const(_number(number))
+            return Const(number_value(number))
         if character == "(":
             return self.postfix(self.parenthesis())
         if character == "{":
@@ -184,51 +88,6 @@ class ExpressionParser:
                 return value
             self.position = start
         return self.bare_word()
-
-    def bare_word(self) -> Expression:
-        """A word without quotes around it; variables and quotes may be in it."""
-        parts: list[str | Expression] = []
-        text: list[str] = []
-
-        def flush() -> None:
-            if text:
-                parts.append("".join(text))
-                text.clear()
-
-        while self.peek() and self.peek() not in WORD_END:
-            character = self.peek()
-            if character == "`":
-                escaped = self.text[self.position + 1 : self.position + 2]
-                if escaped in ("\r", "\n"):
-                    break
-                text.append(_ESCAPES.get(escaped, escaped))
-                self.position += 2
-            elif character == "$" and (self.peek(2) == "$(" or VARIABLE.match(self.text, self.position)):
-                flush()
-                parts.append(self.variable_or_subexpression())
-            elif character in SINGLE + DOUBLE:
-                flush()
-                inner = self.quoted()
-                parts += (
-                    inner.parts
-                    if isinstance(inner, Expandable)
-                    else [str(inner.value)]
-                    if isinstance(inner, Const)
-                    else [inner]
-                )
-            elif character == "(" or (character == ">" and (text or parts)):
-                break
-            else:
-                text.append(character)
-                self.position += 1
-        flush()
-        if not parts:
-            if self.peek() == "&":
-                raise self.fault("unexpected &")
-            raise self.fault(f"unexpected {self.peek()!r}")
-        if all(isinstance(part, str) for part in parts):
-            return Const("".join(part for part in parts if isinstance(part, str)))
-        return Expandable(tuple(parts))
 
     def type_name_attribute(self) -> None:
         """Passes over `[CmdletBinding()]`, `[Parameter(…)]`."""
@@ -330,7 +189,7 @@ class ExpressionParser:
             self.position += 1
             if number is not None:
                 self.position = number.end()
-                value = _number(number)
+                value = number_value(number)
                 return self.postfix(Const(-value if character == "-" else value))
             self.skip()
             return Unary(character, self.unary())
@@ -385,7 +244,7 @@ class ExpressionParser:
             return TypeLiteral(self.type_literal())
         if (number := NUMBER.match(self.text, self.position)) is not None:
             self.position = number.end()
-            return Const(_number(number))
+            return Const(number_value(number))
         raise self.fault(f"unexpected {self.text[self.position : self.position + 20]!r}")
 
     def parenthesis(self) -> Expression:
@@ -497,119 +356,3 @@ class ExpressionParser:
             self.need("=", "a hash table")
             self.blank()
             pairs.append((key, self.statement()))
-
-    def variable_or_subexpression(self) -> Expression:
-        """`$name`, `${name}`, `$( … )`."""
-        if self.peek(2) == "$(":
-            self.position += 2
-            _, body = self.block_body(")")
-            self.position += 1
-            return SubExpression(body, array=False)
-        found = VARIABLE.match(self.text, self.position)
-        if found is None:
-            raise self.fault("unexpected $")
-        self.position = found.end()
-        return Variable((found[1] if found[1] is not None else found[2] or found[3]).replace("`", ""))
-
-    def quoted(self) -> Expression:
-        """A text in single or double quotes."""
-        if self.peek() in SINGLE:
-            start = self.position
-            self.position += 1
-            text: list[str] = []
-            while True:
-                character = self.peek()
-                if not character:
-                    raise ParseFault("the string is missing the terminator: '", start)
-                self.position += 1
-                if character in SINGLE:
-                    if self.peek() and self.peek() in SINGLE:
-                        self.position += 1
-                        text.append("'")
-                        continue
-                    return Const("".join(text))
-                text.append(character)
-        start = self.position
-        self.position += 1
-        return self.expandable(start)
-
-    def expandable(self, start: int, terminator: re.Pattern[str] | None = None) -> Expression:
-        """The inside of a text in double quotes, up to its end."""
-        parts: list[str | Expression] = []
-        text: list[str] = []
-        while True:
-            character = self.peek()
-            if not character:
-                raise ParseFault('the string is missing the terminator: "', start)
-            if terminator is not None:
-                end = terminator.match(self.text, self.position)
-                if end is not None:
-                    self.position = end.end()
-                    break
-            elif character in DOUBLE:
-                self.position += 1
-                if self.peek() and self.peek() in DOUBLE:
-                    text.append('"')
-                    self.position += 1
-                    continue
-                break
-            if character == "`":
-                escaped = self.text[self.position + 1 : self.position + 2]
-                if not escaped:
-                    raise ParseFault('the string is missing the terminator: "', start)
-                if (
-                    escaped == "u"
-                    and self.core
-                    and (code := re.compile(r"u\{([0-9a-fA-F]{1,6})\}").match(self.text, self.position + 1))
-                ):
-                    text.append(chr(min(int(code[1], 16), 0x10FFFF)))
-                    self.position = code.end()
-                    continue
-                text.append(_ESCAPES.get(escaped, escaped))
-                self.position += 2
-            elif character == "$" and (self.peek(2) == "$(" or VARIABLE.match(self.text, self.position)):
-                if text:
-                    parts.append("".join(text))
-                    text = []
-                parts.append(self.variable_or_subexpression())
-            else:
-                text.append(character)
-                self.position += 1
-        if text or not parts:
-            parts.append("".join(text))
-        if len(parts) == 1 and isinstance(parts[0], str):
-            return Const(parts[0])
-        return Expandable(tuple(parts))
-
-    def here_string(self) -> Expression:
-        """`@" … "@` and `@' … '@`."""
-        quote = self.peek(2)[1]
-        start = self.position
-        begin = re.compile(r"@[\"'][ \t]*\r?\n").match(self.text, self.position)
-        if begin is None:
-            raise self.fault("no characters are allowed after a here-string header, before the end of the line")
-        self.position = begin.end()
-        if quote == "'":
-            end = re.compile(r"(?:\r?\n|(?<=\n))'@").search(self.text, self.position - 1)
-            if end is None:
-                raise ParseFault("the string is missing the terminator: '@", start)
-            inside = self.text[self.position : max(end.start(), self.position)]
-            self.position = end.end()
-            return Const(inside)
-        return self.expandable(start, re.compile(r"(?:\r?\n|(?<=\n))\"@"))
-
-
-def _number(found: re.Match[str]) -> int | float:
-    text, suffix, multiple = found[1], found[2].lower(), (found[3] or "").lower()
-    factor = _MULTIPLES[multiple]
-    if text[:2].lower() == "0x":
-        return int(text, 16) * factor
-    if len(text) > 400:
-        raise CannotLower("a number with more than 400 digits")
-    if suffix != "d" and re.fullmatch(r"[0-9]+", text):
-        return int(text) * factor
-    try:
-        value = float(text) * factor
-    except OverflowError as error:
-        raise CannotLower(f"the number {text[:20]} is too large") from error
-    return int(value) if value.is_integer() and abs(value) < 1 << 53 and "e" in text.lower() else value

@@ -31,7 +31,7 @@ def invoke_web_request(bound: Bound) -> list[Value]:
     pairs = tuple((key, text_of(value)) for key, value in headers.items()) if isinstance(headers, Table) else ()
     if bound.has("UserAgent"):
         pairs = (*pairs, ("User-Agent", bound.text("UserAgent")))
-    from wingo.dockerfile.lowering.powershell.items import plain_path
+    from wingo.dockerfile.lowering.powershell.places import plain_path
 
     target = bound.text("OutFile")
     path = session.path(plain_path(session, target))
@@ -69,7 +69,7 @@ def start_bits_transfer(bound: Bound) -> list[Value]:
 def expand_archive(bound: Bound) -> list[Value]:
     """`Expand-Archive`: into a directory of the archive's name when none is said."""
     session = bound.shell.session
-    from wingo.dockerfile.lowering.powershell.items import plain_path
+    from wingo.dockerfile.lowering.powershell.places import plain_path
 
     for written in bound.paths("LiteralPath", "Path"):
         plain = plain_path(session, written)
@@ -102,7 +102,7 @@ def get_file_hash(bound: Bound) -> list[Value]:
     algorithm = bound.text("Algorithm", "SHA256").upper()
     if algorithm not in ("SHA1", "SHA256", "SHA384", "SHA512", "MD5"):
         raise CannotLower(f"Get-FileHash -Algorithm {algorithm} is not lowered", "Use SHA256.")
-    from wingo.dockerfile.lowering.powershell.items import plain_path
+    from wingo.dockerfile.lowering.powershell.places import plain_path
 
     found: list[Value] = []
     for written in bound.paths("LiteralPath", "Path"):
@@ -115,7 +115,7 @@ def get_file_hash(bound: Bound) -> list[Value]:
 def import_certificate_cmdlet(bound: Bound) -> list[Value]:
     r"""`Import-Certificate -FilePath x.cer -CertStoreLocation Cert:\LocalMachine\Root`."""
     from wingo.dockerfile.lowering.certificates import import_certificate
-    from wingo.dockerfile.lowering.powershell.items import plain_path
+    from wingo.dockerfile.lowering.powershell.places import plain_path
 
     session = bound.shell.session
     found = re.fullmatch(r"cert:[\\/]+(\w+)[\\/]+(\w+)[\\/]?", bound.text("CertStoreLocation"), re.IGNORECASE)

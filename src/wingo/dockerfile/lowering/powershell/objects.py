@@ -302,8 +302,8 @@ def _of_json(value: object, depth: int) -> Value:
 
 def invoke_expression(bound: Bound) -> list[Value]:
     """`Invoke-Expression` of a text that is known."""
-    from wingo.dockerfile.lowering.powershell.expressions import ParseFault
     from wingo.dockerfile.lowering.powershell.parser import parse_script
+    from wingo.dockerfile.lowering.powershell.reader import ParseFault
 
     value = bound.get("Command") if bound.has("Command") else list(bound.piped or [])
     about = text_of(value)

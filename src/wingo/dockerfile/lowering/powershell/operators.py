@@ -27,7 +27,7 @@ from wingo.dockerfile.lowering.powershell.values import (
     version_of,
     wildcard,
 )
-from wingo.dockerfile.lowering.session import MAX_TEXT
+from wingo.dockerfile.lowering.step import MAX_TEXT
 from wingo.hive.upcase import upcase
 
 if TYPE_CHECKING:

@@ -5,20 +5,7 @@ from __future__ import annotations
 import re
 
 from wingo.dockerfile.lowering.outcome import CannotLower
-from wingo.dockerfile.lowering.powershell.expressions import (
-    ASSIGNMENTS,
-    BLANK,
-    DASHED_OPERATOR,
-    DASHES,
-    DOUBLE,
-    KEYWORDS,
-    NUMBER,
-    SINGLE,
-    VARIABLE,
-    WORD_END,
-    ExpressionParser,
-    ParseFault,
-)
+from wingo.dockerfile.lowering.powershell.expressions import DASHED_OPERATOR, ExpressionParser
 from wingo.dockerfile.lowering.powershell.nodes import (
     Argument,
     ArrayLiteral,
@@ -43,6 +30,18 @@ from wingo.dockerfile.lowering.powershell.nodes import (
     Switch,
     Try,
     Variable,
+)
+from wingo.dockerfile.lowering.powershell.reader import (
+    ASSIGNMENTS,
+    BLANK,
+    DASHES,
+    DOUBLE,
+    KEYWORDS,
+    NUMBER,
+    SINGLE,
+    VARIABLE,
+    WORD_END,
+    ParseFault,
 )
 
 

@@ -164,7 +164,7 @@ def _set_file_property(bound: Bound, path: str, pairs: list[tuple[str, Value]]) 
     import msgspec
 
     from wingo.dockerfile.lowering.edits import SetAttributes
-    from wingo.dockerfile.lowering.powershell.items import plain_path
+    from wingo.dockerfile.lowering.powershell.places import plain_path
     from wingo.dockerfile.lowering.powershell.values import truth_of
 
     session = bound.shell.session
@@ -233,7 +233,7 @@ def get_property(bound: Bound) -> list[Value]:
     found: list[Value] = []
     for path in bound.paths("LiteralPath", "Path"):
         if not is_path(path):
-            from wingo.dockerfile.lowering.powershell.items import file_thing, plain_path
+            from wingo.dockerfile.lowering.powershell.places import file_thing, plain_path
 
             item = session.find(session.path(plain_path(session, path)))
             if item is None:

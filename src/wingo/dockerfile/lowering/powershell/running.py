@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from wingo.dockerfile.lowering.outcome import CommandFailed
 from wingo.dockerfile.lowering.powershell.commands import call_block, load_script
-from wingo.dockerfile.lowering.powershell.evaluate import ExitScript, LoopJump, PowerShell, Return
-from wingo.dockerfile.lowering.powershell.expressions import ParseFault
+from wingo.dockerfile.lowering.powershell.evaluate import PowerShell
+from wingo.dockerfile.lowering.powershell.jumps import ExitScript, LoopJump, Return
 from wingo.dockerfile.lowering.powershell.nodes import Argument, Const
 from wingo.dockerfile.lowering.powershell.parser import parse_script
+from wingo.dockerfile.lowering.powershell.reader import ParseFault
 from wingo.dockerfile.lowering.powershell.values import Terminating, Unknown, Value, text_of
 from wingo.dockerfile.lowering.programs.calls import Call
 from wingo.dockerfile.lowering.session import Session

@@ -70,7 +70,7 @@ def _environment(shell: PowerShell, name: str, arguments: list[Value]) -> Value:
             value_text = session.variables.get(names[folder]) or ""
             return value_text + r"\system32" if folder == "system" else value_text
         case "exit":
-            from wingo.dockerfile.lowering.powershell.evaluate import ExitScript
+            from wingo.dockerfile.lowering.powershell.jumps import ExitScript
 
             raise ExitScript(int(number_of(arguments[0])))
         case _:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from wingo.dockerfile.lowering.powershell import acl, content, dates, items, network, objects, registry, system, users
+from wingo.dockerfile.lowering.powershell import (
+    acl,
+    content,
+    dates,
+    items,
+    network,
+    objects,
+    places,
+    registry,
+    system,
+    users,
+)
 from wingo.dockerfile.lowering.powershell.binding import Cmdlet
 
 CMDLETS: dict[str, Cmdlet] = {
@@ -14,6 +25,7 @@ CMDLETS: dict[str, Cmdlet] = {
         *items.CMDLETS,
         *network.CMDLETS,
         *objects.CMDLETS,
+        *places.CMDLETS,
         *registry.CMDLETS,
         *system.CMDLETS,
         *users.CMDLETS,
