@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from struct import pack
 
 import pytest
 
-from wingo.check.demands import Demands, imports_key, is_below, read_demands
+from tests.checks.policies import CALLS, EXEC, GRAPH, KEY, database_files, image
+from wingo.check.demands import Demands, is_below, read_demands
 from wingo.check.finding import Severity
 from wingo.check.imports import ImportGraph
 from wingo.check.policy import Policy
@@ -22,21 +21,9 @@ from wingo.pipeline.demanding import open_vulnerabilities
 from wingo.pipeline.places import Places
 from wingo.pipeline.settings import Settings
 from wingo.testing.host import FakeHost
-from wingo.testing.images import directory_entry, file_entry, image_of, layer_of
 from wingo.testing.programs import PE_BASE, go_build_info, go_functions, make_elf, make_pe
 
 Find = Callable[[Image, Demands], dict[str, str]]
-GRAPH = ImportGraph(
-    "example.com/app",
-    {
-        "example.com/app": ("fmt", "example.com/app/internal"),
-        "example.com/app/internal": ("example.com/lib/run",),
-        "example.com/lib/run": ("os/exec", "unsafe"),
-        "fmt": ("unsafe", "os"),
-    },
-    frozenset({"fmt", "os", "os/exec"}),
-)
-KEY = imports_key("linux", "amd64", "example.com/app")
 
 
 @pytest.fixture
@@ -49,28 +36,6 @@ def find(tmp_path: Path) -> Find:
         return {each.rule: each.message for each in report.findings if each.rule[:4] in ("WGO6", "WGO3")}
 
     return found
-
-
-def image(
-    *functions: str,
-    calls: tuple[tuple[int, int], ...] = (),
-    version: str = "go1.27.1",
-    deps: str = "",
-    raw: bytes = b"",
-) -> Image:
-    """An image of one program with these functions of 16 bytes; calls are (caller, callee) by number."""
-    code = bytearray(b"\xcc" * 16 * max(len(functions), 1))
-    for caller, callee in calls:
-        code[16 * caller : 16 * caller + 5] = b"\xe8" + pack("<i", 16 * (callee - caller) - 5)
-    modules = f"path\texample.com/app\nmod\texample.com/app\t(devel)\ndep\texample.com/lib\tv1.2.0\th1:x=\n{deps}build\tGOOS=linux\n"
-    table = go_functions([(name, 16) for name in functions], text=PE_BASE + 0x1000)
-    program = raw or make_pe(code=bytes(code), rdata=table, data=go_build_info(version, modules))
-    config = {"os": "linux", "architecture": "amd64", "config": {"Entrypoint": ["/app"]}}
-    return image_of([layer_of([directory_entry("d"), file_entry("app", program)])], config)
-
-
-EXEC = ("main.main", "example.com/lib/run.Do", "os/exec.(*Cmd).Start", "os.StartProcess")
-CALLS = ((1, 2), (2, 3))
 
 
 def test_a_denied_capability_with_the_way_to_it(find: Find) -> None:
@@ -179,45 +144,10 @@ def test_chains() -> None:
 # The database of vulnerabilities.
 
 
-def vulnerability(
-    identity: str, module: str, events: list[dict[str, str]], imports: list[dict[str, object]] = (), **more: object
-):
-    affected = {
-        "package": {"name": module, "ecosystem": "Go"},
-        "ranges": [{"type": "SEMVER", "events": events}],
-        "ecosystem_specific": {"imports": list(imports)},
-    }
-    return {"schema_version": "1.3.1", "id": identity, "summary": f"{identity} is bad", "affected": [affected], **more}
-
-
-DOCUMENTS = [
-    vulnerability(
-        "GO-2026-0001",
-        "stdlib",
-        [{"introduced": "0"}, {"fixed": "1.26.5"}, {"introduced": "1.27.0-0"}, {"fixed": "1.27.2"}],
-        [{"path": "net/http", "symbols": ["Server.Serve", "Get"]}],
-        aliases=["CVE-2026-1", "GHSA-x"],
-    ),
-    vulnerability(
-        "GO-2026-0002", "stdlib", [{"introduced": "0"}], [{"path": "os", "symbols": ["X"], "goos": ["windows"]}]
-    ),
-    vulnerability("GO-2026-0003", "stdlib", [{"introduced": "0"}], withdrawn="2026-01-01T00:00:00Z"),
-    vulnerability(
-        "GO-2026-0004", "gopkg.in/yaml.v3", [{"introduced": "0"}, {"fixed": "3.0.1"}], [{"path": "gopkg.in/yaml.v3"}]
-    ),
-]
-
-
-def database(folder: Path, documents=DOCUMENTS) -> Path:
-    modules: dict[str, list[dict[str, str]]] = {}
-    for document in documents:
-        modules.setdefault(document["affected"][0]["package"]["name"], []).append({"id": document["id"]})
-    (folder / "ID").mkdir(parents=True)
-    (folder / "index").mkdir()
-    index = [{"path": path, "vulns": found} for path, found in modules.items()]
-    (folder / "index" / "modules.json").write_text(json.dumps(index))
-    for document in documents:
-        (folder / "ID" / f"{document['id']}.json").write_text(json.dumps(document))
+def database(folder: Path) -> Path:
+    for name, data in database_files().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
     return folder
 
 

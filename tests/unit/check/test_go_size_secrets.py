@@ -1,33 +1,22 @@
-"""One image for each rule about Go, size and secrets that must fail, and its twin that must pass."""
+"""What the rules about Go, size and secrets say, and never say; their twins are in tests/checks/programs.py."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.checks.programs import CASES, PEM, RANDOM, linux
 from wingo.check.finding import Severity
 from wingo.check.policy import Policy
 from wingo.image.model import Image
 from wingo.pipeline.checking import PlaceReport, check_artifact
 from wingo.pipeline.places import Places
 from wingo.pipeline.settings import Settings
-from wingo.testing.bases import windows_base
 from wingo.testing.host import FakeHost
-from wingo.testing.images import directory_entry, file_entry, image_of, layer_of
-from wingo.testing.programs import PE_BASE, go_build_info, go_functions, make_elf, make_pe
 
-Files = Mapping[str, bytes]
 Check = Callable[[Image], PlaceReport]
-KERNEL = {"kernel32.dll": ["ExitProcess"]}
-RANDOM = random.Random(1).randbytes(100_000)
-PEM = (
-    b"-----BEGIN PRIVATE KEY-----\n"
-    + b"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9w\n" * 3
-    + b"-----END PRIVATE KEY-----\n"
-)
 
 
 @pytest.fixture
@@ -37,231 +26,39 @@ def check(tmp_path: Path) -> Iterator[Check]:
         yield lambda image: check_artifact("a test", image, places, Policy(), 1_700_000_000.0)
 
 
-def pe(version: str = "go1.27.1", modules: str = "", *functions: str, imports=KERNEL, **more) -> bytes:
-    info = go_build_info(version, f"path\texample.com/app\n{modules}")
-    table = go_functions([(name, 16) for name in ("main.main", *functions)], text=PE_BASE + 0x1000)
-    return make_pe(imports, data=info, rdata=table, **more)
-
-
-def elf(version: str = "go1.27.1", modules: str = "", *functions: str, **more) -> bytes:
-    info = go_build_info(version, f"path\texample.com/app\n{modules}")
-    table = go_functions([(name, 16) for name in ("main.main", *functions)])
-    return make_elf(data=info, sections={".gopclntab": table, **more})
-
-
-def layer(prefix: str, files: Files):
-    folders = {"Files", "Hives"} if prefix else set()
-    for name in files:
-        parts = (prefix + name).split("/")[:-1]
-        folders |= {"/".join(parts[: end + 1]) for end in range(len(parts))}
-    entries = [directory_entry(name) for name in sorted(folders)]
-    return layer_of([*entries, *(file_entry(prefix + name, data) for name, data in files.items())])
-
-
-def windows(*layers: Files, flavour: str = "nanoserver", version: str = "", env: Sequence[str] = ()) -> Image:
-    base = windows_base(flavour, "ltsc2022", size=200_000_000 if flavour == "big" else 4096)
-    history = [{"created_by": line.created_by} for line in base.config.history or ()]
-    config = {
-        "os": "windows",
-        "architecture": "amd64",
-        "os.version": version or base.config.os_version,
-        "config": {"Entrypoint": ["C:\\app\\app.exe"], "Env": list(env)},
-        "history": [*history, *({"created_by": "a test"} for _ in layers)],
-    }
-    names = {"org.opencontainers.image.base.name": f"mcr.microsoft.com/windows/{flavour}:ltsc2022"}
-    return image_of([*base.layers, *(layer("Files/", files) for files in layers)], config, annotations=names)
-
-
-def linux(*layers: Files, env: Sequence[str] = (), history: str = "a test") -> Image:
-    config = {
-        "os": "linux",
-        "architecture": "amd64",
-        "config": {"Entrypoint": ["/app/app"], "Env": list(env)},
-        "history": [{"created_by": history} for _ in layers],
-    }
-    return image_of([layer("", files) for files in layers], config)
-
-
-def win(program: bytes, **more) -> Image:
-    return windows({"app/app.exe": program}, **more)
-
-
-def lin(program: bytes, files: Files | None = None, **more) -> Image:
-    return linux({"app/app": program, **(files or {})}, **more)
-
-
-TLS = ("crypto/x509.loadSystemRoots", "net.(*sysDialer).dialSingle")
-MUST: dict[str, list[tuple[Image, Image]]] = {
-    "WGO301": [
-        (win(pe(), version="6.3.9600.1"), win(pe("go1.20.1"), version="6.3.9600.1")),
-        (win(pe("go1.20.1"), version="6.0.6002.1"), win(pe())),
-    ],
-    "WGO302": [(win(pe("go1.25.9")), win(pe("go1.26.9"))), (lin(elf("go1.19")), lin(elf("devel go1.28-abcdef")))],
-    "WGO303": [
-        (win(pe("go1.27.1", "build\t-race=true\n")), win(pe("go1.27.1", "build\t-trimpath=true\n"))),
-        (lin(elf("go1.27.1", "build\t-cover=true\n")), lin(elf("go1.27.1", "build\t-race=false\n"))),
-    ],
-    "WGO304": [
-        (
-            lin(elf("go1.27.1", "", "runtime/cgo.init", "_cgo_topofstack", "net._Cfunc_getaddrinfo")),
-            lin(elf("go1.27.1", "", "runtime/cgo.init", "_cgo_topofstack", "main._Cfunc_puts")),
-        ),
-    ],
-    "WGO305": [
-        (win(pe("go1.23.4", "", "os/user.Current")), win(pe("go1.24.0", "", "os/user.Current"))),
-        (win(pe("go1.20", "", "os/user.current")), win(pe("go1.23.4", "", "os/user.current"), flavour="servercore")),
-        (win(pe("go1.23.4", "", "os/user.Current")), win(pe("go1.23.4", "", "os/user.Lookup"))),
-    ],
-    "WGO306": [
-        (
-            win(pe("go1.27.1", "", "time.LoadLocation")),
-            win(pe("go1.27.1", "", "time.LoadLocation", "time/tzdata.loadFromEmbeddedTZData")),
-        ),
-        (
-            win(pe("go1.27.1", "", "time.LoadLocation"), flavour="servercore"),
-            win(pe("go1.27.1", "", "time.LoadLocation"), env=["ZONEINFO=C:\\app\\zoneinfo.zip"]),
-        ),
-        (
-            lin(elf("go1.27.1", "", "time.LoadLocation")),
-            lin(elf("go1.27.1", "", "time.LoadLocation"), {"usr/share/zoneinfo/Europe/Berlin": b"TZif"}),
-        ),
-    ],
-    "WGO307": [
-        (lin(elf("go1.27.1", "", *TLS)), lin(elf("go1.27.1", "", *TLS), {"etc/ssl/certs/ca-certificates.crt": b"x"})),
-        (lin(elf("go1.27.1", "", *TLS)), lin(elf("go1.27.1", "", *TLS), env=["SSL_CERT_FILE=/app/ca.pem"])),
-        (
-            lin(elf("go1.27.1", "", *TLS)),
-            lin(elf("go1.27.1", "", *TLS, "golang.org/x/crypto/x509roots/fallback.init.0")),
-        ),
-        (lin(elf("go1.27.1", "", *TLS)), lin(elf("go1.27.1", "", "crypto/x509.loadSystemRoots"))),
-    ],
-    "WGO308": [
-        (lin(elf("go1.27.1", "", **{".debug_info": b"d" * 70_000})), lin(elf("go1.27.1", "", **{".debug_info": b"d"}))),
-    ],
-    "WGO309": [
-        (
-            win(pe("go1.27.1", "build\tvcs.revision=0123456789abcdef\nbuild\tvcs.modified=true\n")),
-            win(pe("go1.27.1", "build\tvcs.revision=0123456789abcdef\nbuild\tvcs.modified=false\n")),
-        ),
-    ],
-    "WGO310": [
-        (
-            win(pe("go1.27.1", "dep\texample.com/a\tv1.0.0\n=>\t../a\t(devel)\t\n")),
-            win(pe("go1.27.1", "dep\texample.com/a\tv1.0.0\n=>\texample.com/b\tv1.0.1\th1:x=\n")),
-        ),
-    ],
-    "WGO401": [
-        (
-            windows({"app/app.exe": pe(), "app/a.bin": RANDOM, "app/b.bin": RANDOM}),
-            windows({"app/app.exe": pe(), "app/a.bin": RANDOM, "app/b.bin": RANDOM[1:]}),
-        ),
-        (
-            linux({"app/app": elf(), "a.bin": RANDOM}, {"a.bin": RANDOM}),
-            linux({"app/app": elf(), "a.bin": RANDOM[:1000]}, {"b.bin": RANDOM[:1000]}),
-        ),
-    ],
-    "WGO402": [
-        (
-            windows({"app/app.exe": pe(), "app/a.bin": RANDOM}, {"app/.wh.a.bin": b""}),
-            windows({"app/app.exe": pe(), "app/a.bin": RANDOM}, {"app/.wh.c.bin": b""}),
-        ),
-        (
-            linux({"app/app": elf(), "a.bin": RANDOM}, {"a.bin": RANDOM[::-1]}),
-            linux({"app/app": elf(), "a.bin": RANDOM}, {"b.bin": RANDOM[::-1]}),
-        ),
-    ],
-    "WGO403": [
-        (win(pe(), flavour="servercore"), win(pe())),
-        (win(pe(), flavour="servercore"), win(pe("go1.27.1", "", "os.StartProcess"), flavour="servercore")),
-        (win(pe(), flavour="servercore"), win(pe(imports={"user32.dll": ["MessageBoxW"]}), flavour="servercore")),
-        (
-            win(pe(), flavour="servercore"),
-            windows({"app/app.exe": pe(), "app/other.exe": make_pe()}, flavour="servercore"),
-        ),
-    ],
-    "WGO451": [
-        (
-            linux({"app/app": elf(), "tls.pem": PEM}),
-            linux({"app/app": elf(), "tls.pem": PEM.replace(b"PRIVATE", b"PUBLIC")}),
-        ),
-        (
-            # A later layer that removes it does not help.
-            linux({"app/app": elf(), "tls.pem": PEM}, {".wh.tls.pem": b""}),
-            linux({"app/app": elf(), "tls.pem": b"-----BEGIN PRIVATE KEY----- stands before a key\n"}),
-        ),
-    ],
-    "WGO452": [
-        (
-            windows({"app/config.yaml": b"a: 1\ntoken: ghp_" + b"A1b2" * 9 + b"\n"}),
-            windows({"app/config.yaml": b"a: 1\ntoken: ghp_" + b"EXAMPLE00" * 4 + b"\n"}),
-        ),
-        (
-            linux({"root/.npmrc": b"//r/:_authToken=npm_" + b"aB3d" * 9}),
-            linux({"a": b"npm_config_cache npm_lifecycle_event"}),
-        ),
-        (linux({"c": b'{"auths": {"r": {"auth": "dXNlcjpwYXNzd29yZA=="}}}'}), linux({"c": b'{"auth": "none"}'})),
-        (linux({"c": b"AKIAQWERTYUIOPASDFGH"}), linux({"c": b"XAKIAQWERTYUIOPASDFGHX"})),
-    ],
-    "WGO453": [
-        (
-            linux({"src/.git/HEAD": b"ref: x", "src/.git/objects/p": RANDOM}),
-            linux({"src/.gitignore": b"x", "a/.git/x": b""}),
-        ),
-    ],
-    "WGO454": [
-        (linux({"app/.env": b"A=1"}), linux({"app/.env.example": b"A=1"})),
-        (windows({"app/cert.PFX": b"x"}), windows({"app/cert.pem": b"x"})),
-        (linux({"home/u/.ssh/id_ed25519": b"x"}), linux({"home/u/.ssh/id_ed25519.pub": b"x"})),
-    ],
-    "WGO455": [
-        (lin(elf(), env=["DB_PASSWORD=hunter2"]), lin(elf(), env=["DB_PASSWORD_FILE=/run/secrets/x", "TOKEN="])),
-        (lin(elf(), env=["X=ghp_" + "A1b2" * 9]), lin(elf(), env=["API_KEY=${API_KEY}", "PASSWORD=/run/x"])),
-        (lin(elf(), history="RUN TOKEN=glpat-" + "a1b2" * 5 + " make"), lin(elf(), history="RUN TOKEN=$TOKEN make")),
-    ],
-}
-CASES = [(rule, number) for rule, pairs in MUST.items() for number in range(len(pairs))]
-
-
-@pytest.mark.parametrize(("rule", "number"), CASES)
-def test_twins(check: Check, rule: str, number: int) -> None:
-    failing, passing = MUST[rule][number]
-    assert rule in {finding.rule for finding in check(failing).findings}
-    assert rule not in {finding.rule for finding in check(passing).findings}
-
-
 def one(check: Check, image: Image, rule: str):
     (finding,) = [each for each in check(image).findings if each.rule == rule]
     return finding
 
 
 def test_bytes_to_win(check: Check) -> None:
-    twice = one(check, MUST["WGO401"][0][0], "WGO401")
+    twice = one(check, CASES["WGO401"][0].bad, "WGO401")
     assert twice.win == len(RANDOM)
     assert "app/a.bin and app/b.bin" in twice.message
-    assert one(check, MUST["WGO402"][0][0], "WGO402").win == len(RANDOM)
-    assert one(check, MUST["WGO308"][0][0], "WGO308").win == 70_000
-    history = one(check, MUST["WGO453"][0][0], "WGO453")
+    assert one(check, CASES["WGO402"][0].bad, "WGO402").win == len(RANDOM)
+    assert one(check, CASES["WGO308"][0].bad, "WGO308").win == 70_000
+    history = one(check, CASES["WGO453"][0].bad, "WGO453")
     assert history.win == len(RANDOM) + 6
     assert history.where.path == "src/.git"
 
 
 def test_the_secret_itself_is_never_printed(check: Check) -> None:
     for rule in ("WGO451", "WGO452", "WGO455"):
-        for failing, _ in MUST[rule]:
-            for finding in check(failing).findings:
+        for twins in CASES[rule]:
+            for finding in check(twins.bad).findings:
                 assert "ghp_" not in str(finding)
                 assert "QUJD" not in str(finding)
                 assert "hunter2" not in str(finding)
 
 
 def test_a_secret_names_file_and_line(check: Check) -> None:
-    finding = one(check, MUST["WGO452"][0][0], "WGO452")
+    finding = one(check, CASES["WGO452"][0].bad, "WGO452")
     assert finding.message == "Files/app/config.yaml has a GitHub token in line 2"
     assert finding.severity is Severity.ERROR
 
 
 def test_a_token_in_the_history_is_an_error(check: Check) -> None:
-    assert one(check, MUST["WGO455"][2][0], "WGO455").severity is Severity.ERROR
+    assert one(check, CASES["WGO455"][2].bad, "WGO455").severity is Severity.ERROR
 
 
 def test_an_encrypted_key_is_none(check: Check) -> None:
