@@ -179,8 +179,10 @@ class Host:
 
         require_linux(sys.platform)
         from wingo.launch.containers import Containers
+        from wingo.launch.failed_steps import failed_directory
 
-        return Containers(os.path.join(state_directory(self.environment, self.cache_directory), "containers"))
+        root = os.path.join(state_directory(self.environment, self.cache_directory), "containers")
+        return Containers(root, failed_directory(self.cache_directory))
 
     def registry_client(
         self, settings: Settings, documents: DocumentCache | None = None, credentials: Credentials | None = None

@@ -203,6 +203,12 @@ def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> tuple[argpa
     command = _commands(parser).get(argv[0]) if argv else None
     if command is None or any(isinstance(action, argparse._SubParsersAction) for action in command._actions):  # noqa: SLF001
         return parser.parse_known_args(argv)
+    if "--" in argv and any(action.dest == "args" and action.nargs == "*" for action in command._actions):  # noqa: SLF001
+        # argparse loses the '--' where an optional word may stand before it.
+        cut = argv.index("--")
+        args, unknown = command.parse_known_intermixed_args(argv[1:cut], argparse.Namespace(command=argv[0]))
+        args.args = [*args.args, *argv[cut + 1 :]]
+        return args, unknown
     return command.parse_known_intermixed_args(argv[1:], argparse.Namespace(command=argv[0]))
 
 

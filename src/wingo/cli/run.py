@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from wingo.cli.exit_codes import OK
 from wingo.cli.flags import add_output, add_settings, settings_of
+from wingo.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ examples:
   wingo run oci:out -- --help
   wingo run registry.example/team/app:v1 -p 8080:80 -e LEVEL=debug --memory 256m
   wingo run oci:out -d --name app -p 8080:80 && wingo logs app && wingo stop app
+  wingo run --debug-step
 
 Without -d and --name, a container leaves nothing behind. Exit codes of wingo's own: 124 after --timeout, 126 when the program
 cannot be executed, 127 when it is not there, 128 + N when signal N ended it.
@@ -42,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument(
         "place",
+        nargs="?",
         metavar="PLACE",
         help="a registry's reference, oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME]",
     )
@@ -59,6 +62,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-d", "--detach", action="store_true", help="print the name and return; see wingo logs and wingo stop"
     )
     what.add_argument("--rm", action="store_true", help="remove the container when it ends, though it has a name or -d")
+    what.add_argument(
+        "--debug-step",
+        nargs="?",
+        const="",
+        metavar="STEP",
+        help="instead of an image: where a step of 'wingo build -f' failed, the last one by default; a shell unless '-- PROGRAM'",
+    )
     what.add_argument("--timeout", metavar="TIME", help="end it after this time: 30s, 5m; the exit code is 124 then")
     what.add_argument("--grace", metavar="TIME", help="from the stop signal to SIGKILL; default 10s")
     reach = parser.add_argument_group("what it reaches")
@@ -78,7 +88,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PATH:TARGET[:ro]",
         help="a file or directory of this machine",
     )
-    reach.add_argument("--network", choices=("private", "none", "host"), default="private", help="default: private")
+    reach.add_argument(
+        "--network", choices=("private", "none", "host"), help="default: private; as the step had it for --debug-step"
+    )
     reach.add_argument("--read-only", action="store_true", help="the image's files cannot be changed")
     reach.add_argument(
         "--policy", metavar="FILE", help="a table of permissions; what it does not allow is denied and told"
@@ -107,6 +119,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, host: Host) -> int:
     """Starts the program, and ends as it does."""
+    if args.debug_step is not None:
+        return _debug(args, host)
+    if args.place is None:
+        raise RequestError("there is nothing to run", hint="Name an image: wingo run PLACE.")
     from wingo.launch.spec import plan_streams
     from wingo.oci.place import parse_place
     from wingo.pipeline.places import Places
@@ -138,8 +154,52 @@ def run(args: argparse.Namespace, host: Host) -> int:
     return _follow(args, host, started, request.grace, person)
 
 
-def _follow(args: argparse.Namespace, host: Host, started: Started, grace: float, terminal: int) -> int:
-    """Tells of the start, then waits for the end, unless the container is to live on."""
+_NOT_FOR_STEPS = ("platform", "name", "detach", "publish", "policy", "role", "with_base", "storage")
+
+
+def _debug(args: argparse.Namespace, host: Host) -> int:
+    """Starts a program where a step of a Dockerfile failed."""
+    from wingo.launch.failed_steps import failed_containers
+    from wingo.launch.spec import plan_streams
+    from wingo.pipeline.debug_step import debug_step, without_shell
+    from wingo.pipeline.run import RunOptions
+
+    for field in _NOT_FOR_STEPS:
+        if getattr(args, field):
+            raise RequestError(f"--{field.replace('_', '-')} is for an image, and means nothing with --debug-step")
+    if args.place is not None:
+        raise RequestError(
+            f"{args.place!r} and --debug-step contradict each other", hint="Write the program after '--'."
+        )
+    machine = host.machine
+    terminal = not args.json and _is_terminal(host)
+    request = _request(args, host, terminal=terminal)
+    person, program = _open_terminal(host) if terminal else (-1, -1)
+    options = RunOptions(
+        engine=args.engine,
+        stdio=plan_streams(host.stdio, program, detach=False, report_on_stdout=args.json),
+        terminal=terminal,
+    )
+    started = debug_step(args.debug_step, request, options, machine, failed_containers(host.cache_directory), host.now)
+    if terminal:
+        os.close(program)
+    without = without_shell(started.running.name) if not request.args else ""
+    return _follow(args, host, started, request.grace, person, without)
+
+
+def _follow(
+    args: argparse.Namespace, host: Host, started: Started, grace: float, terminal: int, without: str = ""
+) -> int:
+    """Tells of the start, then waits for the end, unless the container is to live on.
+
+    Args:
+        args: the flags.
+        host: whose console it is.
+        started: the container.
+        grace: seconds from the stop signal to SIGKILL.
+        terminal: its other end; -1: there is none.
+        without: what to do when the program is not there.
+    """
     running = started.running
     for note in started.notes:
         host.console.note(note)
@@ -157,11 +217,18 @@ def _follow(args: argparse.Namespace, host: Host, started: Started, grace: float
         if args.detach and runs:
             running.close()
             return _report(args, host, started, None)
-        if terminal >= 0:
+        if terminal >= 0 and runs:
             from wingo.launch.terminal import relay
 
             return _report(args, host, started, relay(running, host.stdio[0], host.stdio[1], terminal))
-        return _report(args, host, started, running.wait())
+        outcome = running.wait()
+        if terminal >= 0:
+            os.close(terminal)
+        if without and not runs:
+            import msgspec
+
+            outcome = msgspec.structs.replace(outcome, hint=without)
+        return _report(args, host, started, outcome)
 
 
 def _report(args: argparse.Namespace, host: Host, started: Started, outcome: Outcome | None) -> int:
@@ -216,7 +283,7 @@ def _request(args: argparse.Namespace, host: Host, *, terminal: bool) -> RunRequ
         entrypoint=None if args.entrypoint is None else tuple(filter(None, [args.entrypoint])),
         limits=_limits(args),
         read_only=args.read_only,
-        network=Network(args.network),
+        network=Network(args.network) if args.network else None,
         tty=terminal,
         detach=args.detach,
         remove=args.rm,
@@ -238,7 +305,6 @@ def _limits(args: argparse.Namespace) -> Limits:
 
 
 def _table(args: argparse.Namespace, host: Host) -> Table | None:
-    from wingo.errors import RequestError
     from wingo.launch.policy import parse_table
 
     if bool(args.policy) != bool(args.role):
@@ -260,7 +326,6 @@ def _hook(args: argparse.Namespace, host: Host, table: Table | None) -> str:
 
 
 def _storages(name: str | None) -> tuple[Storage, ...]:
-    from wingo.errors import RequestError
     from wingo.launch.stack import Storage
 
     if not name:

@@ -115,13 +115,21 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class Containers:
     """The directory of all of them."""
 
-    def __init__(self, root: str) -> None:
-        """Takes a directory; it is made when something is started."""
+    def __init__(self, root: str, *more: str) -> None:
+        """Takes a directory; it is made when something is started.
+
+        Args:
+            root: of the containers.
+            more: directories where others keep some; nothing is made there.
+        """
         self.root = root
+        self._more = more
 
     def directory(self, name: str) -> str:
         """Where a container is."""
-        return os.path.join(self.root, name)
+        found = os.path.join(self.root, name)
+        elsewhere = (os.path.join(root, name) for root in self._more)
+        return found if not self._more or os.path.isdir(found) else next(filter(os.path.isdir, elsewhere), found)
 
     def create(self, container: Container) -> str:
         """Makes a container's directory.
@@ -193,10 +201,11 @@ class Containers:
 
     def names(self) -> list[str]:
         """Every container's name, sorted."""
-        try:
-            return sorted(entry.name for entry in os.scandir(self.root) if entry.is_dir(follow_symlinks=False))
-        except FileNotFoundError:
-            return []
+        found = set()
+        for root in (self.root, *self._more):
+            with suppress(FileNotFoundError):
+                found |= {entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)}
+        return sorted(found)
 
     def all(self) -> Iterator[tuple[Container, State]]:
         """Every container."""

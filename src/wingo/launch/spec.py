@@ -113,6 +113,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         args: after `--`: in the Cmd's place.
         env: `NAME=value` items; a later one wins.
         entrypoint: instead of the image's; an empty tuple: none.
+        network: None: private.
         stop_signal: instead of the image's.
     """
 
@@ -126,7 +127,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     entrypoint: tuple[str, ...] | None = None
     limits: Limits = Limits()
     read_only: bool = False
-    network: Network = Network.PRIVATE
+    network: Network | None = None
     hostname: str = ""
     tty: bool = False
     detach: bool = False
@@ -220,7 +221,7 @@ def plan_run(config: ImageConfig, request: RunRequest) -> RunSpec:
         ports=request.ports,
         mounts=request.mounts,
         limits=request.limits,
-        network=request.network,
+        network=request.network or Network.PRIVATE,
         read_only=request.read_only,
         tty=request.tty,
         detach=request.detach,

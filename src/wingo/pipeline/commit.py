@@ -122,6 +122,11 @@ def image_of(container: Container, places: Places) -> Image:
     Raises:
         RequestError: its place has another image by now.
     """
+    if not container.digest:
+        raise RequestError(
+            f"{container.name!r} is a step of {container.image}, and has no image",
+            hint="Mend the step, and build: wingo build -f.",
+        )
     place = parse_place(container.image, default_tag="latest")
     pinned = places.open_pinned(place, parse_digest(container.digest)) if place.reference else places.open(place)
     artifact = pinned.read()

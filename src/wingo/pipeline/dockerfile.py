@@ -5,6 +5,7 @@ Nothing is done before the whole plan is possible, and nothing is shipped before
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -104,8 +105,17 @@ class _Building:
         assert shipped is not None
         for place in self.request.cache_to:
             self.actions.cache.write(place)
+        self._forget_failures()
         unchanged = self.actions.ran == 0
         return BuildReport(shipped, tuple(self.notes), unchanged=unchanged)
+
+    def _forget_failures(self) -> None:
+        """What failed in this Dockerfile before is mended."""
+        if os.path.isdir(os.path.join(self.host.cache_directory, "dockerfile", "failed")):
+            from wingo.launch.failed_steps import failed_containers, forget_failed
+
+            containers, path = failed_containers(self.host.cache_directory), self.request.dockerfile.path
+            forget_failed(containers, path, self.host.machine.tools)
 
     # The plan
 

@@ -20,7 +20,7 @@ import msgspec
 from wingo.archive.entry import Entry, EntryKind, LayerRecipe
 from wingo.dockerfile.mounts import Mount, MountKind
 from wingo.dockerfile.plan import StagePlan
-from wingo.dockerfile.source import At, DockerfileError
+from wingo.dockerfile.source import At, DockerfileError, printable
 from wingo.dockerfile.steps import RunSandbox
 from wingo.errors import HostError, RequestError
 from wingo.image.model import Layer, Opener
@@ -31,6 +31,7 @@ from wingo.pipeline.dockerfile_memory import MemoryTree, WorkDirectory
 from wingo.pipeline.dockerfile_stages import BuiltStage, LinuxStage
 
 if TYPE_CHECKING:
+    from wingo.launch.rootfs import RootfsRun
     from wingo.launch.spec import Mount as RunMount
     from wingo.launch.spec import Network
     from wingo.pipeline.dockerfile_actions import Actions
@@ -39,6 +40,7 @@ _KIND = "dockerfile-layers"
 _VERSION = "1"
 _TAIL = 64 << 10
 _SCRIPT = "/run/wingo/script"
+_SECRET = "secret-"  # noqa: S105  (begins the name of a file)
 _SHM = "/dev/shm"  # noqa: S108  (files that are in memory alone)
 _MAX_SECRET = 500 << 10
 
@@ -162,7 +164,7 @@ def _run(
             raise DockerfileError(at, "there is nothing to run: the stage has no files", hint="Begin it FROM an image.")
         folder = os.path.join(actions.host.cache_directory, "dockerfile", "steps")
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        directory = os.path.join(folder, secrets.token_hex(8))
+        directory = os.path.join(folder, f"step-{secrets.token_hex(4)}")
         with _mounts(actions, action, sources, at) as (mounts, more):
             argv = action.argv
             if action.script:
@@ -192,10 +194,10 @@ def _run(
                     result = run_in_rootfs(run, machine, now=actions.host.now, on_output=hear)
                 except RequestError as error:
                     raise DockerfileError(at, str(error), hint=error.hint) from error
-                if result.outcome.exit_code:
-                    raise _failed(
-                        at, action, result.outcome.exit_code, bytes(output), allowed=actions.request.allow_network
-                    )
+                if code := result.outcome.exit_code:
+                    failure = _failed(at, action, code, bytes(output), allowed=actions.request.allow_network)
+                    failure.hint = f"{failure.hint} {_keep(actions, run, action, at, code, more['directory'])}".strip()
+                    raise failure
                 entries = capture(
                     result.upper, machine.identity, storage=result.storage, lowers=lowers, made=result.made
                 )
@@ -205,6 +207,35 @@ def _run(
                     remove_directory(directory, machine.identity, machine.tools)
     finally:
         task.done()
+
+
+def _keep(actions: Actions, run: RootfsRun, action: RunSandbox, at: At, code: int, temporary: str) -> str:
+    """Keeps the place of a step that failed, without secrets; a hint that leads there."""
+    from wingo.launch.failed_steps import FailedStep, failed_containers, keep_failed
+
+    kept = [mount for mount in run.mounts if not os.path.basename(mount.source).startswith(_SECRET)]
+    gone = [mount for mount, _ in action.mounts if mount.kind is MountKind.SECRET]
+    step = FailedStep(
+        dockerfile=actions.request.dockerfile.path,
+        at=str(at),
+        text=printable(at.text, 1000),
+        argv=run.argv,
+        exit_code=code,
+        env=action.environment,
+        cwd=run.cwd,
+        user=run.user,
+        mounts=tuple(kept),
+        missing=tuple(f"the secret {printable(mount.id or mount.source or mount.target, 80)}" for mount in gone),
+        network=run.network,
+        platform=run.platform,
+    )
+    containers = failed_containers(actions.host.cache_directory)
+    try:
+        name = keep_failed(containers, run.directory, step, temporary, actions.host.machine.tools)
+    except HostError as problem:
+        actions.places.progress.note(str(problem))
+        return ""
+    return f"Look where it failed: wingo run --debug-step {name}"
 
 
 def _network(actions: Actions, action: RunSandbox) -> Network:
@@ -343,7 +374,7 @@ def _secret(
         more[mount.env or name] = value.decode("utf-8", "surrogateescape")
         if not mount.target:
             return
-    path = os.path.join(scratch, f"secret-{len(found)}")
+    path = os.path.join(scratch, f"{_SECRET}{len(found)}")
     with open(path, "wb") as file:
         file.write(value)
     os.chmod(path, mount.mode if mount.mode is not None else 0o400)
