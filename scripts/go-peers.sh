@@ -13,6 +13,8 @@ program() { # name -> module, version, package
         ko) echo github.com/google/ko v0.19.1 . ;;                               # what its layers lack; benchmarks  
         dive) echo github.com/wagoodman/dive v0.13.1 . ;;                        # looks into images; bench.looking
         syft) echo github.com/anchore/syft v1.57.1 cmd/syft ;;                   # lists an image's packages; bench.looking
+        buildkitd) echo github.com/moby/buildkit v0.27.1 cmd/buildkitd ;;        # builds Dockerfiles; bench.dockerfiles
+        buildctl) echo github.com/moby/buildkit v0.27.1 cmd/buildctl ;;          # asks it to
         zot) echo zotregistry.dev/zot/v2 v2.1.20 cmd/zot ;;                      # a registry; takes minutes
         *) echo "go-peers: no program $1" >&2; return 1 ;;
     esac

@@ -113,7 +113,7 @@ _OF_DOCKERFILES = (
 def _of_dockerfile(args: argparse.Namespace, targets: tuple[str, ...], host: Host) -> tuple[BuildReport, Settings]:
     """Builds a Dockerfile."""
     from wingo.errors import RequestError
-    from wingo.pipeline.dockerfile import DockerfileBuild, build_dockerfile
+    from wingo.pipeline.dockerfile_build import DockerfileBuild, build_dockerfile
     from wingo.pipeline.dockerfile_cache import cache_places
     from wingo.pipeline.dockerfile_request import read_dockerfile_request
     from wingo.pipeline.request import read_request

@@ -39,7 +39,7 @@ class Role(Enum):
     RULE = "m"
     """go.mod and whatever else decides what is built."""
     PRESENCE = "p"
-    """Only whether it is there, and as a file or a directory."""
+    """Only whether it is there, as a file, a directory or a link, and that link's text."""
 
 
 class Kind(Enum):
@@ -77,6 +77,7 @@ class DirectoryState(msgspec.Struct, frozen=True, array_like=True):
     ctime: int = 0
     inode: int = 0
     listing: str = ""
+    mode: int = 0
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -231,6 +232,8 @@ def compare(record: Record, glance: Glance) -> Difference:
         now = _directory(folder.path, folder.kind, glance, folder)
         if now.listing != folder.listing:
             reason, relist = reason or f"{folder.path} has other files", True
+        elif folder.kind is Kind.ALL and now.mode != folder.mode:
+            reason = reason or f"{folder.path} has other permissions"
     for file in record.files:
         found = glance.stat(file.path)
         if found is None:
@@ -286,7 +289,9 @@ def observe(watch: Watch, began: os.stat_result, before: Glance, known: Iterable
     for path, role in watch.files:
         state = _observe_file(path, role, glance, old.get(path))
         files.append(state)
-        if state.size >= 0 and role is not Role.PRESENCE and not _settled(path, glance, before, began):
+        looks_at_link = role is Role.PRESENCE and state.link != ""
+        decides = state.size >= 0 and (role is not Role.PRESENCE or looks_at_link)
+        if decides and not _settled(path, glance, before, began, follow=not looks_at_link):
             unsettled = unsettled or path
     directories: list[DirectoryState] = []
     for path, kind in watch.directories:
@@ -307,9 +312,9 @@ def _observe_file(path: str, role: Role, glance: Glance, old: FileState | None) 
         return FileState(path, role)
     if old is not None and old.role is role and _same(old, found):
         return old
-    if role is Role.PRESENCE:
-        return FileState(path, role, 0, mode=stat.S_IFMT(found.st_mode))
     link = _target(path) if stat.S_ISLNK(found.st_mode) else ""
+    if role is Role.PRESENCE:
+        return FileState(path, role, 0, mode=stat.S_IFMT(found.st_mode), link=link)
     data = _read(path)
     digest = hashlib.sha256(data).hexdigest()[:32] if data is not None else ""
     return FileState(
@@ -328,7 +333,8 @@ def _observe_file(path: str, role: Role, glance: Glance, old: FileState | None) 
 
 def _same(file: FileState, found: os.stat_result) -> bool:
     if file.role is Role.PRESENCE:
-        return file.size >= 0 and file.mode == stat.S_IFMT(found.st_mode)
+        there = file.size >= 0 and file.mode == stat.S_IFMT(found.st_mode)
+        return there and (not file.link or _target(file.path) == file.link)
     return (
         file.mtime == found.st_mtime_ns
         and file.ctime == found.st_ctime_ns
@@ -398,7 +404,10 @@ def _directory(path: str, kind: Kind, glance: Glance, old: DirectoryState | None
         and old.inode == found.st_ino
     ):
         return old
-    return DirectoryState(path, kind, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, _listing(path, kind))
+    listing = _listing(path, kind)
+    return DirectoryState(
+        path, kind, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, listing, found.st_mode if listing else 0
+    )
 
 
 def _listing(path: str, kind: Kind) -> str:
@@ -426,9 +435,9 @@ def relevant_name(name: str, letter: str, kind: Kind) -> bool:
     return name.endswith(_EXTENSIONS) and not name.endswith("_test.go")
 
 
-def _settled(path: str, glance: Glance, before: Glance, began: os.stat_result) -> bool:
+def _settled(path: str, glance: Glance, before: Glance, began: os.stat_result, *, follow: bool = True) -> bool:
     found = glance.stat(path)
-    if found is not None and stat.S_ISLNK(found.st_mode):
+    if follow and found is not None and stat.S_ISLNK(found.st_mode):
         try:
             found = os.stat(path)
         except OSError:

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.errors import ContentError, HostError, WingoError
+from wingo.errors import ContentError, HostError
 from wingo.golang.builds import BuildRequest as GoRequest
 from wingo.golang.builds import Checked, Go
 from wingo.golang.command import GoFlags
 from wingo.golang.toolchain import find_toolchain
-from wingo.oci.digest import Digest
-from wingo.oci.place import Place
 from wingo.pipeline.bases import BaseChoice, choose_bases
-from wingo.pipeline.memo import Memo, begin, content_unchanged, memo_key, read_memo
+from wingo.pipeline.memo import begin, content_unchanged, memo_key, read_memo
 from wingo.pipeline.places import Places
 from wingo.pipeline.report import BuildReport
-from wingo.pipeline.request import DEFAULT_PLATFORMS, BuildRequest, check_one_name_each
+from wingo.pipeline.request import DEFAULT_PLATFORMS, BuildRequest
+from wingo.pipeline.unchanged import Asking, ship_again
 from wingo.windows.osversion import expand_platforms
 
 if TYPE_CHECKING:
@@ -89,7 +87,7 @@ def _build(request: BuildRequest, host: Host, places: Places) -> BuildReport:
     beginning = begin(places.cache)
     platforms = expand_platforms(request.settings.platform or DEFAULT_PLATFORMS)
     choices = choose_bases(platforms, request.settings.base)
-    asked = _Asking([choice.place for choice in choices if choice.place is not None], places)
+    asked = Asking([choice.place for choice in choices if choice.place is not None], places)
     if memo is not None:
         asked.begin()
     go = Go(
@@ -105,7 +103,7 @@ def _build(request: BuildRequest, host: Host, places: Places) -> BuildReport:
         # A waiver may have ended, and what it let pass is to be said again.
         unchanged = unchanged and dt.datetime.fromtimestamp(host.now(), dt.UTC).date() <= memo.checked_through
     if memo is not None and unchanged and asked.digests() == memo.bases:
-        report = _ship_again(memo, request, places)
+        report = ship_again(memo, request, places)
         for note in memo.notes if report is not None else ():
             host.console.note(note)
     if report is None:
@@ -126,49 +124,3 @@ def _go_requests(go: Go, request: BuildRequest, platforms: Sequence[Platform]) -
     )
     systems = [(platform.os, platform.architecture, platform.variant) for platform in platforms]
     return go.requests(request.targets, request.directory, systems, flags)
-
-
-class _Asking:
-    """Asks what the bases' tags stand for while the file system is looked at."""
-
-    def __init__(self, wanted: Sequence[Place], places: Places) -> None:
-        self._wanted = tuple(dict.fromkeys(wanted))
-        self._places = places
-        self.found: dict[Place, Digest] = {}
-        self._error: WingoError | None = None
-        self._threads: list[threading.Thread] = []
-
-    def begin(self) -> None:
-        self._threads = [threading.Thread(target=self._ask, args=(place,), daemon=True) for place in self._wanted]
-        for thread in self._threads:
-            thread.start()
-
-    def digests(self) -> dict[str, str]:
-        """What each place stands for now.
-
-        Raises:
-            WingoError: a place cannot be asked.
-        """
-        for thread in self._threads:
-            thread.join()
-        if self._error is not None:
-            raise self._error
-        return {str(place): digest for place, digest in self.found.items()}
-
-    def _ask(self, place: Place) -> None:
-        try:
-            digest = self._places.digest_at(place)
-        except WingoError as error:
-            self._error = error
-            return
-        if digest is not None:
-            self.found[place] = digest
-
-
-def _ship_again(memo: Memo, request: BuildRequest, places: Places) -> BuildReport | None:
-    """Sends the last build's results where they are not yet; None when the cache has lost a part of them."""
-    from wingo.pipeline.ship import ship
-
-    check_one_name_each(request, len(memo.results))
-    results = ship([(result, None) for result in memo.results], request, places)
-    return None if results is None else BuildReport(results, memo.notes, unchanged=True, findings=memo.findings)

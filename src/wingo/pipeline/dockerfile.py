@@ -1,4 +1,4 @@
-"""`wingo build -f Dockerfile CONTEXT`: plan, refuse what is impossible, build the stages that the image needs, ship.
+"""The part of `wingo build -f Dockerfile` that has something to do: plan, refuse what is impossible, build stages, ship.
 
 Nothing is done before the whole plan is possible, and nothing is shipped before every platform is built.
 """
@@ -6,8 +6,7 @@ Nothing is done before the whole plan is possible, and nothing is shipped before
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +24,7 @@ from wingo.image.derive import AddedLayer, ConfigPatch, common_family, derive, m
 from wingo.image.model import Image, Index
 from wingo.oci import annotations as keys
 from wingo.oci.config import History
+from wingo.oci.digest import Digest
 from wingo.oci.place import Place
 from wingo.oci.platform import Platform
 from wingo.oci.reference import Reference
@@ -36,62 +36,46 @@ from wingo.pipeline.dockerfile_planning import context_brings
 from wingo.pipeline.dockerfile_request import DockerfileRequest
 from wingo.pipeline.dockerfile_stages import BuiltStage, LinuxStage, ToolchainStage
 from wingo.pipeline.dockerfile_windows import WindowsStage
-from wingo.pipeline.places import Places
 from wingo.pipeline.report import BuildReport, PlatformReport, ProgramReport
 from wingo.pipeline.ship import ship
 from wingo.windows.osversion import index_order
 
 if TYPE_CHECKING:
     from wingo.host import Host
-    from wingo.pipeline.request import BuildRequest
+    from wingo.pipeline.dockerfile_build import DockerfileBuild
+    from wingo.pipeline.places import Places
 
 
-class DockerfileBuild(msgspec.Struct, frozen=True, kw_only=True):
-    """One build of a Dockerfile.
+class Building:
+    """One build.
 
     Attributes:
-        dockerfile: the Dockerfile and its flags.
-        build: names, outputs and the other settings.
-        allow_network: steps that fetch something may.
-        no_cache: every step is done anew.
-        explain: the plan is told as it goes.
-        cache_from: places that steps' results are taken from.
-        cache_to: places that they are written to.
+        bases: what was read of base images.
+        actions: what does steps.
     """
 
-    dockerfile: DockerfileRequest
-    build: BuildRequest
-    allow_network: bool = False
-    no_cache: bool = False
-    explain: bool = False
-    cache_from: tuple[Place, ...] = ()
-    cache_to: tuple[Place, ...] = ()
+    def __init__(
+        self, request: DockerfileBuild, host: Host, places: Places, known: Mapping[Place, Digest] | None = None
+    ) -> None:
+        """Does nothing yet.
 
-
-def build_dockerfile(request: DockerfileBuild, host: Host) -> BuildReport:
-    """Builds a Dockerfile and ships the result.
-
-    Raises:
-        RequestError: the Dockerfile is wrong, a step is impossible or fails.
-        HostError: this machine lacks something.
-        RemoteError: a registry refuses or cannot be reached.
-        ContentError: a base is not what it claims to be.
-    """
-    started = time.monotonic()
-    with Places(host, request.build.settings) as places:
-        report = _Building(request, host, places).run()
-    timings = {**report.timings, "total": round(time.monotonic() - started, 3)}
-    return msgspec.structs.replace(report, timings=timings)
-
-
-class _Building:
-    def __init__(self, request: DockerfileBuild, host: Host, places: Places) -> None:
+        Args:
+            request: what is built.
+            host: the machine.
+            places: reads and writes.
+            known: what bases' tags stand for, as far as somebody has asked already.
+        """
         self.request, self.host, self.places = request, host, places
-        self.bases = DockerfileBases(places)
+        self.bases = DockerfileBases(places, known)
         self.actions = Actions(request, host, places, self.bases)
         self.notes: dict[str, None] = {}
 
     def run(self) -> BuildReport:
+        """Builds and ships.
+
+        Raises:
+            WingoError: see `wingo.pipeline.dockerfile_build.build_dockerfile`.
+        """
         plans = [self._plan(options) for options in self.request.dockerfile.options]
         for _, plan in plans:
             _refuse_impossible(plan)

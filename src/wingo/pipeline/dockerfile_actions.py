@@ -17,6 +17,7 @@ from wingo.dockerfile.plan import StagePlan
 from wingo.dockerfile.source import At, DockerfileError, printable
 from wingo.dockerfile.steps import CopyFiles, RunGo, RunLowered, RunSandbox
 from wingo.errors import ContentError, HostError
+from wingo.golang.fingerprint import Watch
 from wingo.oci.platform import Platform
 from wingo.pipeline.dockerfile_cache import StepCache
 from wingo.pipeline.dockerfile_copy import Placed, place, stage_path
@@ -37,8 +38,8 @@ from wingo.pipeline.dockerfile_windows import Tools, WindowsStage, work_director
 
 if TYPE_CHECKING:
     from wingo.host import Host
-    from wingo.pipeline.dockerfile import DockerfileBuild
     from wingo.pipeline.dockerfile_bases import DockerfileBases
+    from wingo.pipeline.dockerfile_build import DockerfileBuild
     from wingo.pipeline.places import Places
 
 _KIND = "dockerfile-steps"
@@ -71,6 +72,7 @@ class Actions:
         context: the build context.
         cache: what earlier builds did.
         ran: how many programs were run.
+        asks_again: something came from where another build would have to look again.
     """
 
     def __init__(self, request: DockerfileBuild, host: Host, places: Places, bases: DockerfileBases) -> None:
@@ -84,8 +86,17 @@ class Actions:
         self._named: dict[str, DirectoryTree] = {}
         self._images: dict[str, Tree] = {}
         self.ran = 0
+        self.asks_again = False
 
     # Sources
+
+    def watch(self) -> Watch:
+        """What was looked at of the build contexts."""
+        watches = [tree.watch() for tree in (self.context, *self._named.values())]
+        return Watch(
+            tuple(file for watch in watches for file in watch.files),
+            tuple(folder for watch in watches for folder in watch.directories),
+        )
 
     def source(self, source: Source, platform: Platform, built: Mapping[int, BuiltStage]) -> tuple[Tree, bool]:
         """What a COPY reads from, and whether that is a directory of this machine."""
@@ -134,6 +145,7 @@ class Actions:
         for source in action.sources:
             if source.startswith(("http://", "https://")):
                 content = self.downloads.fetch(source, at, str(action.checksum))
+                self.asks_again = self.asks_again or not action.checksum
                 name = source.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2] or "__unnamed__"
                 into = action.destination.endswith(("/", "\\")) or stage.is_directory(target)
                 path = f"{target}/{name}".strip("/") if into else target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wingo.dockerfile.bases import BaseFacts, assume_facts, read_facts
@@ -9,6 +10,7 @@ from wingo.dockerfile.toolchains import toolchain_image
 from wingo.errors import RemoteError, RequestError
 from wingo.image.derive import raw_settings
 from wingo.image.model import Image, Index, images_of
+from wingo.oci.digest import Digest
 from wingo.oci.place import Place, PlaceKind
 from wingo.oci.platform import Platform
 from wingo.oci.reference import Reference
@@ -27,8 +29,15 @@ class DockerfileBases:
         images: what was found, by reference and platform.
     """
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, known: Mapping[Place, Digest] | None = None) -> None:
+        """Has read nothing yet.
+
+        Args:
+            places: where images are.
+            known: what tags stand for, as far as somebody has asked already.
+        """
         self._places = places
+        self._known = known or {}
         self._read: dict[Reference, Image | Index] = {}
         self.images: dict[tuple[Reference, Platform], Image] = {}
 
@@ -43,10 +52,17 @@ class DockerfileBases:
         if key not in self.images:
             artifact = self._read.get(reference)
             if artifact is None:
-                artifact = self._places.open(Place(PlaceKind.REGISTRY, reference=reference)).read()
+                place = Place(PlaceKind.REGISTRY, reference=reference)
+                digest = self._known.get(place)
+                opened = self._places.open_pinned(place, digest) if digest is not None else self._places.open(place)
+                artifact = opened.read()
                 self._read[reference] = artifact
             self.images[key] = _chosen(artifact, reference, platform)
         return self.images[key]
+
+    def digests(self) -> dict[str, str]:
+        """The digest of every image or index that was read, by its reference."""
+        return {str(reference): artifact.digest for reference, artifact in self._read.items()}
 
     def facts(self, reference: Reference, platform: Platform) -> BaseFacts:
         """What the base's config says.

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import msgspec
 
 from wingo.archive.entry import Content
 from wingo.dockerfile.ignore import IgnorePatterns, clean_path, compile_wildcards, has_wildcards, read_ignore_file
 from wingo.errors import HostError, RequestError
+from wingo.golang.fingerprint import Kind, Role, Watch
 from wingo.pipeline.content import MAX_FILES, file_content, reading
 
 _MAX_LINKS = 40
@@ -131,7 +132,7 @@ def walk(tree: Tree, folder: str) -> Iterator[Found]:
 
 
 class DirectoryTree:
-    """A directory of this machine, less what its ignore file leaves out."""
+    """A directory of this machine, less what its ignore file leaves out. It knows what of it was looked at."""
 
     def __init__(self, root: str, patterns: Iterable[str] = ()) -> None:
         """Begins with nothing read.
@@ -143,14 +144,21 @@ class DirectoryTree:
         self.ignore = IgnorePatterns(patterns)
         self._children: dict[str, tuple[Found, ...]] = {}
         self._seen = 0
+        self._looked_at: dict[str, Role] = {}
+
+    def watch(self) -> Watch:
+        """What was looked at: files that were opened, links, names that were asked for, directories that were listed."""
+        folders = [os.path.join(self.root, *path.split("/")) if path else self.root for path in self._children]
+        return Watch(tuple(self._looked_at.items()), tuple((folder, Kind.ALL) for folder in folders))
 
     def find(self, path: str) -> Found | None:
         """What is at a path; None also for what is left out."""
         if not path:
             return Found("", DIRECTORY, 0o755)
+        full = os.path.join(self.root, *path.split("/"))
+        self._looked_at.setdefault(full, Role.PRESENCE)
         if self.is_ignored(path):
             return None
-        full = os.path.join(self.root, *path.split("/"))
         try:
             status = os.lstat(full)
         except (FileNotFoundError, NotADirectoryError):
@@ -196,14 +204,25 @@ class DirectoryTree:
         if stat.S_ISDIR(status.st_mode):
             return Found(path, DIRECTORY, mode)
         if stat.S_ISLNK(status.st_mode):
+            for looked_at in (full, os.path.realpath(full)):
+                self._looked_at.setdefault(looked_at, Role.PRESENCE)
             return Found(
                 path, LINK, 0o777, target=os.readlink(full).replace(os.sep, "/"), to_directory=os.path.isdir(full)
             )
         if stat.S_ISREG(status.st_mode):
-            return Found(path, FILE, mode, content=file_content(full, status.st_size))
+            return Found(path, FILE, mode, content=self._content(full, status.st_size))
         raise RequestError(
             f"{full} is a socket, a pipe or a device and cannot be copied", hint="Leave it out with a .dockerignore."
         )
+
+    def _content(self, full: str, size: int) -> Content:
+        content = file_content(full, size)
+
+        def open_file() -> BinaryIO:
+            self._looked_at[full] = Role.DATA
+            return content.open()
+
+        return msgspec.structs.replace(content, open=open_file)
 
 
 class Context(DirectoryTree):
@@ -216,12 +235,15 @@ class Context(DirectoryTree):
             RequestError: a pattern in it is none.
             HostError: it cannot be read.
         """
-        super().__init__(root, _ignore_patterns(root, dockerfile))
+        paths = [f"{dockerfile}.dockerignore"] if dockerfile else []
+        paths.append(os.path.join(root, ".dockerignore"))
+        super().__init__(root, _ignore_patterns(paths))
+        self._looked_at.update(dict.fromkeys(paths, Role.DATA))
 
 
-def _ignore_patterns(root: str, dockerfile: str) -> tuple[str, ...]:
-    for path in (f"{dockerfile}.dockerignore" if dockerfile else "", os.path.join(root, ".dockerignore")):
-        if path and os.path.isfile(path):
+def _ignore_patterns(paths: Sequence[str]) -> tuple[str, ...]:
+    for path in paths:
+        if os.path.isfile(path):
             with reading(path), open(path, "rb") as file:
                 data = file.read(_MAX_IGNORE_BYTES + 1)
             if len(data) > _MAX_IGNORE_BYTES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -49,6 +50,7 @@ class DockerfileRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A Dockerfile, read, and what is asked of it.
 
     Attributes:
+        digest: the sha256 of the Dockerfile's bytes, as hexadecimal.
         path: the Dockerfile's absolute path; "" for standard input.
         context: the build context, absolute.
         directories: of `--build-context`, absolute, by name.
@@ -57,6 +59,7 @@ class DockerfileRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     dockerfile: Dockerfile
+    digest: str
     path: str
     context: str
     directories: Mapping[str, str]
@@ -106,6 +109,7 @@ def read_dockerfile_request(asked: Asked, host: Host) -> DockerfileRequest:
     )
     return DockerfileRequest(
         dockerfile=dockerfile,
+        digest=sha256(data).hexdigest(),
         path=path,
         context=context,
         directories=directories,

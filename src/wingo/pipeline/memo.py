@@ -55,12 +55,17 @@ class Memo(msgspec.Struct, frozen=True):
     checked_through: dt.date | None = None
 
 
-def memo_key(request: BuildRequest) -> str:
-    """Names the memo of a request: everything that decides the result but the sources, the bases and the copied files."""
+def memo_key(request: BuildRequest, *more: object) -> str:
+    """Names the memo of a request: everything that decides the result but the sources, the bases and the copied files.
+
+    Args:
+        request: what is built.
+        more: what else decides, as values that can be JSON.
+    """
     settings = {
         name: getattr(request.settings, name) for name in request.settings.__struct_fields__ if name not in _NOT_IN_KEY
     }
-    parts = (VERSION, system_data_stamp(), request.targets, request.directory, request.epoch, settings)
+    parts = (VERSION, system_data_stamp(), request.targets, request.directory, request.epoch, settings, *more)
     return sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
 

@@ -1,0 +1,130 @@
+"""`wingo build -f Dockerfile CONTEXT`: look whether anything changed since the last build, else build, and remember.
+
+A build in which nothing changed looks at what the last one read of the context and asks the registry what the bases' tags
+stand for; what it does not need, planning and building among it, it does not import (`wingo.pipeline.dockerfile`).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wingo.errors import ContentError, HostError
+from wingo.oci.digest import Digest
+from wingo.oci.place import Place, parse_place
+from wingo.pipeline.dockerfile_request import DockerfileRequest
+from wingo.pipeline.memo import Beginning, Memo, begin, content_unchanged, keep_memo, memo_key, observed, read_memo
+from wingo.pipeline.places import Places
+from wingo.pipeline.report import BuildReport
+from wingo.pipeline.unchanged import Asking, ship_again
+
+if TYPE_CHECKING:
+    from wingo.host import Host
+    from wingo.pipeline.dockerfile import Building
+    from wingo.pipeline.request import BuildRequest
+
+_NOT_IN_KEY = ("dockerfile", "build", "secrets", "no_cache", "explain", "cache_from", "cache_to")
+"""What says how to work, or is in the key in another form: the Dockerfile by its digest. A secret's value never counts."""
+
+
+class DockerfileBuild(msgspec.Struct, frozen=True, kw_only=True):
+    """One build of a Dockerfile.
+
+    Attributes:
+        dockerfile: the Dockerfile and its flags.
+        build: names, outputs and the other settings.
+        allow_network: steps that fetch something may.
+        no_cache: every step is done anew.
+        explain: the plan is told as it goes.
+        cache_from: places that steps' results are taken from.
+        cache_to: places that they are written to.
+    """
+
+    dockerfile: DockerfileRequest
+    build: BuildRequest
+    allow_network: bool = False
+    no_cache: bool = False
+    explain: bool = False
+    cache_from: tuple[Place, ...] = ()
+    cache_to: tuple[Place, ...] = ()
+
+
+def build_dockerfile(request: DockerfileBuild, host: Host) -> BuildReport:
+    """Builds a Dockerfile and ships the result.
+
+    Raises:
+        RequestError: the Dockerfile is wrong, a step is impossible or fails.
+        HostError: this machine lacks something.
+        RemoteError: a registry refuses or cannot be reached.
+        ContentError: a base is not what it claims to be.
+    """
+    started = time.monotonic()
+    with Places(host, request.build.settings) as places:
+        try:
+            report = _build(request, host, places)
+        except (ContentError, HostError):
+            # What is damaged in the cache is thrown out when it is read: what it was is made or fetched again, once.
+            if not places.healed:
+                raise
+            report = _build(request, host, places)
+    timings = {**report.timings, "total": round(time.monotonic() - started, 3)}
+    return msgspec.structs.replace(report, timings=timings)
+
+
+def _build(request: DockerfileBuild, host: Host, places: Places) -> BuildReport:
+    key = memo_key(request.build, *_deciding(request, host))
+    # Who wants to see steps, or takes and gives them away, wants them done, if only from the cache.
+    steps_matter = request.no_cache or request.explain or request.cache_from or request.cache_to
+    memo = None if steps_matter else read_memo(places.cache, key)
+    beginning = begin(places.cache)
+    known: Mapping[Place, Digest] = {}
+    if memo is not None:
+        asking = Asking([parse_place(name) for name in memo.bases], places)
+        asking.begin()
+        if content_unchanged(memo) and asking.digests() == memo.bases:
+            report = ship_again(memo, request.build, places)
+            if report is not None:
+                for note in memo.notes:
+                    host.console.note(note)
+                return report
+        known = asking.found
+    from wingo.pipeline.dockerfile import Building
+
+    building = Building(request, host, places, known)
+    report = building.run()
+    _remember(building, report, key, beginning, places)
+    return report
+
+
+def _deciding(request: DockerfileBuild, host: Host) -> list[object]:
+    """What decides the result beside the context, the bases and the build's other settings."""
+    from wingo.golang.toolchain import find_toolchain
+
+    found: list[object] = [
+        {name: getattr(part, name) for name in part.__struct_fields__ if name not in _NOT_IN_KEY}
+        for part in (request, request.dockerfile)
+    ]
+    found.append(sorted(request.dockerfile.secrets))
+    try:
+        runner, directory = host.runner, host.directory
+        toolchain = find_toolchain(host.environment, runner, python_path=sys.path, directory=directory)
+        found.append(toolchain.identity)
+    except HostError:
+        pass  # the build says so when it needs one
+    return found
+
+
+def _remember(building: Building, report: BuildReport, key: str, beginning: Beginning, places: Places) -> None:
+    if building.actions.asks_again:
+        return
+    seen = observed(building.actions.watch(), beginning)
+    if seen is None:
+        return
+    files, directories = seen
+    results = tuple(msgspec.structs.replace(program, references=(), places=()) for program in report.programs)
+    memo = Memo((), building.bases.digests(), files, directories, results, report.notes)
+    keep_memo(places.cache, key, memo)
