@@ -33,6 +33,7 @@ from tests.system.containers import (
     listening,
     settles,
 )
+from wingo.launch.usage import descendants
 
 KEPT, WEB, NAMED, HELD = (f"{MARK}-{word}" for word in ("kept", "web", "named", "held"))
 TOOL = {"crun": "crun", "runc": "runc", "bubblewrap": "bwrap"}
@@ -153,7 +154,7 @@ def test_interrupts_stop_it_and_a_second_one_kills_it(wingo: Wingo, probe: str) 
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)
     assert process.returncode == 137
-    assert "did not end" in err
+    assert "it was asked a second time to end, and did not at once" in err
 
 
 @WHO
@@ -201,17 +202,63 @@ def test_a_fork_bomb_is_contained(wingo: Wingo, probe: str) -> None:
     assert "never refused" not in done.stdout
 
 
+TOO_MUCH = "it used more memory than the 96 MiB allowed (--memory)"
+HOG = ["--memory", "96m", "--network", "none"]
+
+
 @WHO
-def test_a_memory_hog_is_contained(wingo: Wingo, probe: str) -> None:
-    done = wingo("run", probe, "--memory", "96m", "--network", "none", "--", "memory")
-    reached = done.stdout.count("MiB")
-    assert reached < 12, "it had more than 192 MiB"
-    assert done.returncode in (2, 137), done.stderr
-    told = "96 MiB allowed (--memory)" in done.stderr or "cannot allocate memory" in done.stderr
-    # Without a cgroup the kernel refuses the process memory, and where in Go's runtime that happens decides whether Go
-    # can still say so or faults; that such a limit is what holds is then all that wingo has said.
-    limited = "memory is watched and limited by process" in done.stderr
-    assert told or (limited and "SIGSEGV: segmentation violation" in done.stderr), done.stderr
+@ENGINES
+def test_a_memory_hog_is_contained(wingo: Wingo, probe: str, engine: str) -> None:
+    needs(engine)
+    done = wingo("run", probe, "--json", "--engine", engine, *HOG, "--", "memory")
+    report = json.loads(done.stdout)
+    assert (report["exitCode"], report["reason"]) == (137, TOO_MUCH), done.stderr
+    assert (done.returncode, TOO_MUCH in done.stderr) == (137, True)
+    assert done.stderr.count("MiB\n") < 12, "it had more than 192 MiB"
+
+
+@WHO
+@ENGINES
+def test_a_memory_hog_that_nobody_watches_is_contained(wingo: Wingo, probe: str, engine: str) -> None:
+    """The watch is held up while the program grows, so that without a cgroup the kernel refuses it memory."""
+    needs(engine)
+    flags = ["--name", KEPT, "--engine", engine, *HOG, "--memory", "96m"]
+    with wingo.start("run", probe, *flags, "--", "memory", stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        keeper = json.loads(wingo("ps", "--json").stdout)[0]["keeper"]
+        time.sleep(0.3)  # it has been looked at while it was small
+        os.kill(keeper, signal.SIGSTOP)
+        process.stdin.close()
+        process.stdin = None
+        deadline = time.monotonic() + 30
+        while len(descendants(keeper)) > 1 and time.monotonic() < deadline:
+            time.sleep(0.01)  # until none but the holder is left, which waits to be seen
+        os.kill(keeper, signal.SIGCONT)
+        out, err = process.communicate(timeout=20)
+    assert out.count("MiB") < 16, "it had more than 256 MiB"
+    assert process.returncode in (2, 137, 139), err  # Go says so itself, or faults where it cannot even do that
+    assert TOO_MUCH in err
+    listed = json.loads(wingo("ps", "-a", "--json").stdout)[0]
+    assert (listed["reason"], listed["exitCode"]) == (TOO_MUCH, process.returncode)
+    assert wingo("stop", "--rm", KEPT).returncode == 0
+
+
+@WHO
+@TWO_ENGINES
+def test_who_fails_by_itself_is_not_told_that_it_used_too_much(wingo: Wingo, probe: str, engine: str) -> None:
+    """Neither when it is small, nor for the pages of a file that it looks at, which the kernel can take back."""
+    needs(engine)
+    large = wingo.folder / "large"
+    large.write_bytes(b"\1" * (160 << 20))
+    run = ["run", probe, "--json", "--engine", engine, "-v", f"{large}:/large:ro", *HOG, "--"]
+    for words, code in ((["exit", "2"], 2), (["use", "20", "/large"], 5)):
+        done = wingo(*run, *words)
+        report = json.loads(done.stdout)
+        assert (report["exitCode"], report["reason"], done.returncode) == (code, "", code), done.stderr
+    small = wingo("run", probe, "--memory", "8m", "--network", "none", "--engine", engine, "--", "exit", "3")
+    assert (small.returncode, "--memory)" in small.stderr) == (3, False), small.stderr
 
 
 @WHO

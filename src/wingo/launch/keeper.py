@@ -38,8 +38,12 @@ from wingo.launch.usage import disk_used, free_bytes, memory_used
 
 TIMED_OUT = 124
 """The exit code of what ran longer than `--timeout`, as timeout(1) has it."""
-_WATCH_SECONDS = 0.1
+_WATCH_SECONDS, _WATCH_CLOSELY = 0.1, 0.01
+"""Seconds between two looks at what a container uses; and when it is near a limit."""
+_FASTEST = 4 << 30
+"""Bytes a second that a program can fill at most, roughly: how soon it could reach a limit."""
 _RLIMIT_NPROC, _RLIMIT_DATA = 6, 2
+_MAPPED = 64 << 20
 _DISK_STEP = 64 << 20
 _TOLD_DENIALS = 100
 _SPARE = 0.9
@@ -129,6 +133,8 @@ class _Keeper:
         self._logs_open = 0
         self._free = self._disk_checked = 0
         self._watch_memory = False
+        self._init = 0
+        self._files = self._peak = 0
 
     def run(self) -> int:
         """Starts the container, waits for its end, cleans up; the exit code."""
@@ -223,6 +229,7 @@ class _Keeper:
             self._reason, self._exit = str(message["refused"]), int(str(message["code"]))
             self._tell({"refused": self._reason, "hint": message.get("hint", "")})
             return
+        self._init = int(str(message["started"]))
         self._state = msgspec.structs.replace(
             self._state,
             status="running",
@@ -272,15 +279,17 @@ class _Keeper:
         if "pids" in self._cgroup.missing:
             found[_RLIMIT_NPROC] = limits.pids
         if "memory" in self._cgroup.missing:
-            # The watch ends it at the limit; this is for what grows faster than it looks.
-            found[_RLIMIT_DATA] = 2 * limits.memory
+            # The watch ends it at the limit; this is for what grows faster than it looks. Runtimes map more than they
+            # use, Go 64 MiB at a time; so what is refused here has used more than the limit, or wants it at once.
+            found[_RLIMIT_DATA] = 2 * limits.memory + _MAPPED
         return found
 
     def _notes(self) -> list[str]:
         notes = []
         missing = [name for name in self._cgroup.missing if name != "pids"]
         if missing:
-            ways = {"memory": "memory is watched and limited by process", "cpus": "--cpus has no effect"}
+            most = _size(self._rlimits().get(_RLIMIT_DATA, 0))
+            ways = {"memory": f"memory is watched, and no process may have {most}", "cpus": "--cpus has no effect"}
             what = "; ".join(ways[name] for name in missing)
             notes.append(f"this account may make no cgroup: {what}")
         return notes
@@ -380,7 +389,7 @@ class _Keeper:
             self._client.close()
             self._client = None
         self._deadline = now + spec.timeout if spec.timeout else 0.0
-        watch_at = now + _WATCH_SECONDS
+        watch_at = now + _WATCH_CLOSELY
         watching = self._watch_memory or spec.limits.disk
         while self._exit is None:
             now = time.monotonic()
@@ -399,8 +408,7 @@ class _Keeper:
                 self._reason = self._reason or f"it did not end within {spec.grace:g} seconds of {spec.stop_signal}"
                 self._signal(signal.SIGKILL)
             if watching and now >= watch_at:
-                watch_at = now + _WATCH_SECONDS
-                self._watch()
+                watch_at = now + self._watch()
 
     def _heard(self) -> None:
         assert self._channel is not None
@@ -417,6 +425,7 @@ class _Keeper:
         elif "ended" in message:
             code = int(str(message["ended"]))
             self._exit = code if code >= 0 else 128 - code
+            self._peak = int(str(message.get("peak", 0)))
         elif "error" in message:
             self._reason, self._exit = str(message["error"]), 125
 
@@ -446,7 +455,11 @@ class _Keeper:
             return
         if self._kill_at:
             # Asked a second time: sooner, if so wished.
-            self._kill_at = min(self._kill_at, time.monotonic() + grace)
+            sooner = time.monotonic() + grace
+            if sooner < self._kill_at:
+                self._kill_at = sooner
+                within = f"within {grace:g} seconds of that" if grace else "at once"
+                self._reason = self._reason or f"it was asked a second time to end, and did not {within}"
             return
         self._signal(number or signal_number(self._spec.stop_signal))
         self._kill_at = time.monotonic() + grace
@@ -455,22 +468,38 @@ class _Keeper:
         if self._channel is not None:
             self._channel.send({"signal": number})
 
-    def _watch(self) -> None:
-        limits = self._spec.limits
-        if self._watch_memory and limits.memory:
-            used = memory_used(self._holder)
-            if used > limits.memory:
-                self._kill(f"it used more memory than the {_size(limits.memory)} allowed (--memory)")
-                return
+    def _watch(self) -> float:
+        """Looks at what the container uses; seconds until it is to look again."""
+        limits, again = self._spec.limits, _WATCH_SECONDS
+        if self._watch_memory:
+            used = memory_used(self._init)
+            self._files = max(self._files, used.files)
+            if used.own > limits.memory:
+                self._kill(self._too_much_memory())
+                return again
+            again = min(max((limits.memory - used.own) / _FASTEST, _WATCH_CLOSELY), again)
         if limits.disk:
-            free = free_bytes(self._start.stack.upper)
-            allowed = min(limits.disk, int(self._free * _SPARE))
-            fallen = self._free - free
-            if fallen - self._disk_checked > min(_DISK_STEP, allowed // 8) or fallen > allowed:
-                self._disk_checked = max(fallen, 0)
-                used = disk_used(self._start.stack.upper)
-                if used > allowed:
-                    self._kill(f"it wrote more than the {_size(allowed)} allowed (--disk)")
+            self._watch_disk(limits.disk)
+        return again
+
+    def _watch_disk(self, limit: int) -> None:
+        free = free_bytes(self._start.stack.upper)
+        allowed = min(limit, int(self._free * _SPARE))
+        fallen = self._free - free
+        if fallen - self._disk_checked > min(_DISK_STEP, allowed // 8) or fallen > allowed:
+            self._disk_checked = max(fallen, 0)
+            if disk_used(self._start.stack.upper) > allowed:
+                self._kill(f"it wrote more than the {_size(allowed)} allowed (--disk)")
+
+    def _ran_out_of_memory(self) -> bool:
+        """Whether it failed after it had used more than it may: the kernel's count, or what it saw refused."""
+        if cgroups.out_of_memory(self._cgroup):
+            return True
+        # Where no cgroup counts, the largest of its processes tells, without the files that it may have had in memory.
+        return self._watch_memory and self._peak - self._files > self._spec.limits.memory
+
+    def _too_much_memory(self) -> str:
+        return f"it used more memory than the {_size(self._spec.limits.memory)} allowed (--memory)"
 
     def _kill(self, reason: str) -> None:
         self._reason, self._code = reason, 137
@@ -490,8 +519,8 @@ class _Keeper:
             self._outside.stop()
         self._drain_logs()
         self._forwarder.close()
-        if cgroups.out_of_memory(self._cgroup) and self._exit not in (None, 0) and not self._reason:
-            self._reason = f"it used more memory than the {_size(self._spec.limits.memory)} allowed (--memory)"
+        if self._exit and not self._reason and self._ran_out_of_memory():
+            self._reason = self._too_much_memory()
         elif cgroups.pids_were_refused(self._cgroup) and not self._reason and self._exit:
             self._reason = f"it wanted more than the {self._spec.limits.pids} processes allowed (--pids)"
         cgroups.remove(self._cgroup)

@@ -48,6 +48,8 @@ _SCRATCH_PLACES = ("/mnt", "/media", "/srv", "/opt", "/run")
 _SYSTEM = ("/proc", "/dev", "/sys")
 """Where every runtime mounts something; made beforehand, as a root that is read-only by then could not have them."""
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_COPY_KIB = 4096
+"""By how much a copy of this process may outgrow it before it executes something else."""
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit codes when the program is not there, or cannot be executed, as shells and Docker have them."""
 
@@ -213,10 +215,19 @@ def _serve(channel: Channel, init: int, send: Callable[[int], None]) -> int:
                 # The keeper has gone: so does everything else.
                 os.kill(init, signal.SIGKILL)
             if ended in ready:
-                _, status = os.waitpid(init, 0)
+                _, status, used = os.wait4(init, 0)
                 code = os.waitstatus_to_exitcode(status)
-                channel.send({"ended": code})
+                channel.send({"ended": code, "peak": _peak(used)})
                 return code if code >= 0 else 128 - code
+
+
+def _peak(used: resource.struct_rusage) -> int:
+    """Bytes of the largest resident set that a process of the container had; 0 where that was this program's own.
+
+    `ru_maxrss` (getrusage(2), in KiB) is kept over execve(2), and every process in there began as a copy of this one.
+    """
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + _COPY_KIB
+    return used.ru_maxrss * 1024 if used.ru_maxrss > ours else 0
 
 
 def _answer(channel: Channel, init: int, send: Callable[[int], None]) -> bool:

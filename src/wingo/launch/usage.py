@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+import msgspec
+
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -22,14 +24,27 @@ def descendants(process: int) -> list[int]:
     return found
 
 
-def memory_used(holder: int) -> int:
-    """Bytes that the processes below one have in memory, shared ones counted for each but files not at all."""
-    total = 0
-    for process in descendants(holder):
-        with suppress(OSError, ValueError, IndexError), open(f"/proc/{process}/statm", "rb") as file:
-            words = file.read().split()
-            total += (int(words[1]) - int(words[2])) * _PAGE
-    return total
+class Memory(msgspec.Struct, frozen=True):
+    """Bytes of memory that processes have at one moment, added up.
+
+    Attributes:
+        own: what only they can give back by ending: anonymous pages; shared ones count in each.
+        files: pages of files, of which the kernel can take them.
+    """
+
+    own: int = 0
+    files: int = 0
+
+
+def memory_used(process: int) -> Memory:
+    """What the processes below one have (`/proc/PID/statm`, proc(5))."""
+    own = files = 0
+    for each in descendants(process):
+        with suppress(OSError, ValueError, IndexError), open(f"/proc/{each}/statm", "rb") as file:
+            _, resident, shared, *_ = map(int, file.read().split())
+            own += (resident - shared) * _PAGE
+            files += shared * _PAGE
+    return Memory(own, files)
 
 
 def free_bytes(path: str) -> int:

@@ -75,6 +75,8 @@ func main() {
 		forkbomb()
 	case "memory":
 		memory()
+	case "use":
+		use(args[0], args[1])
 	case "disk":
 		disk(args[0])
 	case "escape":
@@ -167,6 +169,8 @@ func forkbomb() {
 }
 
 func memory() {
+	fmt.Println("waiting")
+	io.Copy(io.Discard, os.Stdin)
 	var kept [][]byte
 	for size := 0; size < 4096; size += 16 {
 		block := bytes.Repeat([]byte{1}, 16<<20)
@@ -175,6 +179,25 @@ func memory() {
 	}
 	time.Sleep(time.Second)
 	os.Exit(12)
+}
+
+// use takes some MiB of memory and as many pages as a file has, holds them for a moment, and fails.
+func use(size, path string) {
+	number, _ := strconv.Atoi(size)
+	block := bytes.Repeat([]byte{1}, number<<20)
+	file, err := os.Open(path)
+	exitOn(err)
+	status, err := file.Stat()
+	exitOn(err)
+	pages, err := syscall.Mmap(int(file.Fd()), 0, int(status.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
+	exitOn(err)
+	sum := 0
+	for at := 0; at < len(pages); at += 4096 {
+		sum += int(pages[at])
+	}
+	time.Sleep(300 * time.Millisecond)
+	fmt.Println(len(block), sum)
+	os.Exit(5)
 }
 
 func disk(folder string) {
