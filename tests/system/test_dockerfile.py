@@ -1,4 +1,4 @@
-"""`wingo build -f Dockerfile` from end to end: the five Dockerfiles, and what else only a whole build can show.
+"""`wingo build -f Dockerfile` from end to end: what only a whole build can show (the five: test_dockerfile_five.py).
 
 Bases come from a registry in this process: Windows ones as Microsoft's, a Linux one made of Debian's static busybox.
 """
@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import threading
 import zipfile
@@ -24,69 +23,25 @@ import pytest
 
 from tests.needs import missing, need_tool
 from tests.verifier import verify_layout
-from wingo.archive.entry import Entry, EntryKind
-from wingo.hive.edit import SetValue, apply_edits
-from wingo.hive.keys import TreeKey
-from wingo.hive.values import DWORD, EXPAND_SZ, encode_text
-from wingo.hive.write import write_hive
+from wingo.dockerfile.bases import LINUX_PATH
 from wingo.image.model import Image
 from wingo.testing.bases import microsoft_catalogue, windows_base
 from wingo.testing.host import FakeHost
-from wingo.testing.images import directory_entry, file_entry, image_of, layer_of, layer_of_tar
+from wingo.testing.images import file_entry, image_of, layer_of_tar
 from wingo.testing.registry import RegistryServer
+from wingo.testing.stand_ins import busybox_base, system_hive
 
 MAIN = 'package main\n\nimport "net"\n\nfunc main() { println("hello"); _ = net.IPv4len }\n'
 CA = '#!/bin/sh\n[ "$1 $2 $3" = "--no-cache add ca-certificates" ] || exit 2\nmkdir -p /etc/ssl/certs\necho certificates > /etc/ssl/certs/ca\n'
 
 
-def system_hive() -> bytes:
-    """A SYSTEM hive with the service that the third Dockerfile disables."""
-    service = r"ControlSet001\Services\WSearch"
-    environment = r"ControlSet001\Control\Session Manager\Environment"
-    path = r"%SystemRoot%\system32;%SystemRoot%;%SystemRoot%\System32\WindowsPowerShell\v1.0\\"
-    return write_hive(
-        apply_edits(
-            TreeKey("ROOT", b""),
-            [
-                SetValue("Select", "Current", DWORD, (1).to_bytes(4, "little")),
-                SetValue(environment, "Path", EXPAND_SZ, encode_text(path)),
-                SetValue(service, "Start", DWORD, (2).to_bytes(4, "little")),
-                SetValue(service, "Type", DWORD, (16).to_bytes(4, "little")),
-            ],
-        )
-    )
-
-
-def busybox_base() -> Image:
-    """A small Linux like Alpine: busybox, accounts, and an `apk` that knows one package."""
+def small_base() -> Image:
+    """A small Linux like Alpine: busybox, and an `apk` that knows one package."""
     program = Path("/bin/busybox")
     if not program.exists():
         missing("Debian's busybox-static")
     names = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    entries = [
-        directory_entry("bin"),
-        file_entry("bin/apk", CA.encode(), mode=0o755),
-        file_entry("bin/busybox", program.read_bytes(), mode=0o755),
-        *(
-            Entry(f"bin/{name}", EntryKind.SYMLINK, 0o777, link_target="busybox")
-            for name in sorted(names)
-            if name not in ("busybox", "apk")
-        ),
-        directory_entry("etc"),
-        file_entry("etc/group", b"root:x:0:\nstaff:x:50:\nme:x:1000:\n"),
-        file_entry("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n"),
-        directory_entry("root", mode=0o700),
-        directory_entry("tmp", mode=0o1777),
-        directory_entry("usr"),
-        Entry("usr/bin", EntryKind.SYMLINK, 0o777, link_target="../bin"),
-    ]
-    config: dict[str, Any] = {
-        "os": "linux",
-        "architecture": "amd64",
-        "config": {"Env": ["PATH=/usr/local/bin:/bin"], "Cmd": ["/bin/sh"], "OnBuild": []},
-        "history": [{"created_by": "busybox"}],
-    }
-    return image_of([layer_of(entries)], config)
+    return busybox_base(program.read_bytes(), names, files=[file_entry("bin/apk", CA.encode(), mode=0o755)])
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +53,7 @@ def catalogue() -> dict[str, Any]:
         hives={"SYSTEM": system_hive()},
         files=[r"Windows/System32/WindowsPowerShell/v1.0/powershell.exe"],
     )
-    found["hub/library/alpine:latest"] = found["hub/library/busybox:latest"] = busybox_base()
+    found["hub/library/alpine:latest"] = found["hub/library/busybox:latest"] = small_base()
     return found
 
 
@@ -215,82 +170,12 @@ def faults(layout: Layout) -> list[object]:
 GO = os.environ.get("WINGO_TEST_GO_TAG", "1")
 
 
-def test_first_windows_toolchain_to_nanoserver(site: Site, tmp_path: Path) -> None:
-    layout = site.build(
-        "FROM golang:1.21-windowsservercore-ltsc2022 AS builder\nWORKDIR /app\nCOPY . .\nRUN go build -o myapp.exe .\n"
-        "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nWORKDIR /app\nCOPY --from=builder /app/myapp.exe .\n"
-        'CMD ["myapp.exe"]\n'
-    )
-    said = program_of(layout, -1, "Files/app/myapp.exe", tmp_path)
-    assert ": go1.21.13" in said
-    assert "GOOS=windows" in said
-    assert "-trimpath=true" in said
-    config = layout.config
-    assert (config["os"], config["os.version"]) == ("windows", "10.0.20348.2849")
-    assert config["config"]["Cmd"] == ["myapp.exe"]
-    assert config["config"]["WorkingDir"] == "C:\\app"
-    assert not config["config"].get("ArgsEscaped")
-    assert [line.get("empty_layer", False) for line in config["history"]] == [False, False, False, True]
-    assert faults(layout) == []
-
-
-def test_second_linux_toolchain_to_nanoserver(site: Site, tmp_path: Path) -> None:
-    layout = site.build(
-        f"FROM golang:{GO} AS builder\nWORKDIR /app\nCOPY . .\nRUN go build -o main.exe .\n"
-        "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nCOPY --from=builder /app/main.exe /main.exe\n"
-        'CMD ["main.exe"]\n'
-    )
-    assert layout.read(-1, "Files/main.exe")[:2] == b"MZ"
-    assert "GOOS=windows" in program_of(layout, -1, "Files/main.exe", tmp_path)
-    assert "Docker would compile a Linux program here" in site.said
-    assert faults(layout) == []
-
-
-def test_third_services_on_servercore(site: Site, tmp_path: Path) -> None:
-    layout = site.build(
-        f"FROM golang:{GO} AS builder\nWORKDIR /app\nCOPY . .\n"
-        'RUN go build -ldflags "-s -w" -o main.exe .\n'
-        "FROM mcr.microsoft.com/windows/servercore:ltsc2022\n"
-        'SHELL ["powershell", "-Command"]\n'
-        'RUN Stop-Service -Name "WSearch" -Force\n'
-        'RUN Set-Service -Name "WSearch" -StartupType Disabled\n'
-        'COPY --from=builder /app/main.exe C:/main.exe\nCMD ["C:\\\\main.exe"]\n'
-    )
-    assert "Hives/System_Delta" in layout.names(2) or any("SYSTEM" in name.upper() for name in layout.names(2))
-    assert "GOOS=windows" in program_of(layout, 3, "Files/main.exe", tmp_path)
-    assert (
-        site.run(
-            "hive", "get", str(f"oci:{layout.folder}:t"), r"HKLM\SYSTEM\CurrentControlSet\Services\WSearch", "Start"
-        )
-        == 0
-    )
-    assert "4" in site.host.out.getvalue()
-    assert layout.config["config"]["Shell"] == ["powershell", "-Command"]
-    assert faults(layout) == []
-
-
 FOURTH = (
     f"FROM golang:{GO} AS builder\nWORKDIR /app\nCOPY go.mod ./\nRUN go mod download\nCOPY . .\n"
     "RUN go build -o server main.go\n"
     "FROM alpine:latest\nRUN apk --no-cache add ca-certificates\nWORKDIR /root/\n"
     'COPY --from=builder /app/server .\nEXPOSE 8080\nCMD ["./server"]\n'
 )
-
-
-def test_fourth_glibc_trap_on_alpine(site: Site, tmp_path: Path) -> None:
-    layout = site.build(FOURTH)
-    assert "CGO_ENABLED=0" in program_of(layout, -1, "root/server", tmp_path)
-    assert "compiled with CGO_ENABLED=0" in site.said
-    assert layout.read(1, "etc/ssl/certs/ca") == b"certificates\n"
-    with layout.layer(1) as tar:
-        assert {(member.uid, member.gid, member.mtime) for member in tar.getmembers()} == {(0, 0, 0)}
-    config = layout.config["config"]
-    assert (config["WorkingDir"], config["ExposedPorts"], config["Cmd"]) == ("/root", {"8080/tcp": {}}, ["./server"])
-    done = subprocess.run(
-        [Path(sys.executable).parent / "wingo", "run", f"oci:{layout.folder}:t"],
-        env={**site.environment, "WINGO_CACHE_DIR": str(site.cache)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "hello"), done.stderr
 
 
 def test_nothing_is_run_again(site: Site) -> None:
@@ -559,7 +444,7 @@ def test_config_of_linux(site: Site) -> None:
         "--label", "more=1",
     ).config  # fmt: skip
     found = config["config"]
-    assert found["Env"] == ["PATH=/usr/local/bin:/bin", "A=2", "B=x y"]
+    assert found["Env"] == [f"PATH={LINUX_PATH}", "A=2", "B=x y"]
     assert found["Labels"] == {"l": "v", "more": "1"}
     assert found["Healthcheck"] == {"Test": ["CMD-SHELL", "true"], "Interval": 5_000_000_000}
     assert found["OnBuild"] == ["RUN x"]

@@ -15,12 +15,13 @@ import pyregf
 import pytest
 
 from tests.needs import need_tool
-from tests.system.test_dockerfile import Site, faults, system_hive
+from tests.system.test_dockerfile import Site, faults
 from wingo.hive.keys import TreeKey
 from wingo.hive.write import write_hive
 from wingo.image.model import Image
 from wingo.testing.bases import windows_base
 from wingo.testing.registry import RegistryServer
+from wingo.testing.stand_ins import system_hive
 from wingo.windows.sddl import parse_sddl
 from wingo.windows.security import decode_descriptor
 

@@ -9,6 +9,7 @@ import msgspec
 from wingo.dockerfile.bases import BaseFacts
 from wingo.dockerfile.posix import Simple, read_commands
 from wingo.dockerfile.steps import Command, RunGo
+from wingo.dockerfile.toolchains import ToolchainImage
 from wingo.oci.platform import Platform
 
 _FOR_HERE = frozenset({"run", "generate", "test", "vet", "tool", "fmt", "version", "env", "list", "doc", "bug", "fix"})
@@ -36,7 +37,7 @@ def decide(
     variables: Mapping[str, str],
     directory: str,
     *,
-    toolchain_version: str,
+    toolchain: ToolchainImage,
     output: Platform,
     final: BaseFacts | None,
 ) -> GoDecision:
@@ -46,7 +47,7 @@ def decide(
         text: the shell text.
         variables: ENV and ARG.
         directory: WORKDIR.
-        toolchain_version: of the image, "" for whichever.
+        toolchain: the stage's image.
         output: the platform of what the stage compiles for.
         final: the base of the stage that the result ends in.
     """
@@ -62,17 +63,18 @@ def decide(
         if dict(command.environment).get("CGO_ENABLED") == "1" and program == "go":
             return GoDecision(None, "CGO_ENABLED=1 needs the image's C compiler")
     commands = tuple(_prepared(command) for command in found)
-    notes = _notes(found, output, final)
+    notes = _notes(found, toolchain, output, final)
+    version = toolchain.full_version
     why = f"the local Go compiles for {output.os}/{output.architecture}"
-    if toolchain_version:
-        why += f" as Go {toolchain_version}"
+    if version:
+        why += f" as Go {version}"
     if not any(_compiles(command.argv) for command in found):
         why = (
             "the local Go does it"
             if any(command.argv[0] == "go" for command in found)
             else "done without running anything"
         )
-    action = RunGo(commands, toolchain_version, output.os, output.architecture, output.variant)
+    action = RunGo(commands, version, output.os, output.architecture, output.variant)
     return GoDecision(action, why, notes)
 
 
@@ -89,8 +91,11 @@ def _prepared(command: Simple) -> Command:
     return Command(command.argv, command.environment, command.directory)
 
 
-def _notes(found: Sequence[Simple], output: Platform, final: BaseFacts | None) -> tuple[str, ...]:
+def _notes(
+    found: Sequence[Simple], toolchain: ToolchainImage, output: Platform, final: BaseFacts | None
+) -> tuple[str, ...]:
     notes: dict[str, None] = {}
+    libc = "" if final is None or (toolchain.alpine and final.libc == "musl") else final.libc
     for command in found:
         if not _compiles(command.argv):
             continue
@@ -106,8 +111,8 @@ def _notes(found: Sequence[Simple], output: Platform, final: BaseFacts | None) -
                 "GOOS is not set: Docker would compile a Linux program here; wingo compiles for the final stage's"
                 f" {output.os}/{output.architecture}"
             ] = None
-        if output.os == "linux" and "CGO_ENABLED" not in said and final is not None and final.libc in ("musl", "none"):
-            where = "musl" if final.libc == "musl" else "no C library"
+        if output.os == "linux" and "CGO_ENABLED" not in said and libc in ("musl", "none"):
+            where = "musl" if libc == "musl" else "no C library"
             notes[
                 f"compiled with CGO_ENABLED=0: the final image has {where}, and a program linked with the toolchain"
                 " image's C library would not start there"

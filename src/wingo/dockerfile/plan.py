@@ -536,7 +536,7 @@ class _StagePlanner:
             text,
             self.settings.variables,
             self.settings.directory,
-            toolchain_version=toolchain.full_version,
+            toolchain=toolchain,
             output=output,
             final=final,
         )

@@ -64,6 +64,7 @@ def test_the_glibc_trap() -> None:
     assert "CGO_ENABLED=0" in found.stages[0].steps[0].notes[0]
     assert kinds(found) == ["sandbox", "files"]
     assert not plan(text.replace("alpine", "debian")).stages[0].steps[0].notes
+    assert not plan(text.replace("1.21", "1.21-alpine")).stages[0].steps[0].notes  # the same C library
     explicit = plan(text.replace("RUN go", "ENV CGO_ENABLED=1\nRUN go"))
     assert explicit.stages[0].steps[1].kind is StepKind.SANDBOX
     assert not explicit.stages[0].compiles_only
