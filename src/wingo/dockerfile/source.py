@@ -45,6 +45,8 @@ class DockerfileError(RequestError):
 def printable(text: str, limit: int = _MAX_SHOWN) -> str:
     """Foreign text for one line of a terminal: control characters are escaped, the rest is cut off."""
     short = text if len(text) <= limit else text[: limit - 1] + "…"
+    if short.isprintable():
+        return short
     return "".join(
         character if character.isprintable() or character == "\t" else ascii(character)[1:-1] for character in short
     )

@@ -105,6 +105,7 @@ class EditedKey:
         "_class_name",
         "_last_written",
         "_security",
+        "_values",
         "base",
         "changed_keys",
         "changed_values",
@@ -118,6 +119,7 @@ class EditedKey:
         self.name = name
         self.changed_values: dict[str, Value | None] = {}
         self.changed_keys: dict[str, EditedKey | None] = {}
+        self._values: dict[str, Value] | None = None
         self._security = security
         self._class_name = class_name if base is None else base.class_name
         self._last_written = timestamp if base is None else base.last_written
@@ -156,15 +158,22 @@ class EditedKey:
         """Its values: a changed one where it was, new ones after them."""
         if not self.changed_values:
             return self.base.values() if self.base else ()
-        changed = dict(self.changed_values)
-        found: list[Value] = []
-        for value in self.base.values() if self.base else ():
-            upper = upcase(value.name)
-            now = changed.pop(upper) if upper in changed else value
-            if now is not None:
-                found.append(now)
-        found.extend(value for value in changed.values() if value is not None)
-        return found
+        return tuple(self._by_name().values())
+
+    def _by_name(self) -> dict[str, Value]:
+        """Its values by their upper-cased names; kept, as views lie on each other and each asks the one below it."""
+        if self._values is None:
+            if isinstance(self.base, EditedKey):
+                found = dict(self.base._by_name())  # noqa: SLF001  (of the same class)
+            else:
+                found = {upcase(value.name): value for value in (self.base.values() if self.base else ())}
+            for upper, value in self.changed_values.items():
+                if value is not None:
+                    found[upper] = value
+                else:
+                    found.pop(upper, None)
+            self._values = found
+        return self._values
 
     def subkeys(self) -> Sequence[Key]:
         """The keys directly below it, in the order of the registry."""
@@ -219,10 +228,18 @@ class EditedKey:
     def put(self, name: str, value: Value | None, timestamp: int) -> None:
         """Sets a value, or removes it; the spelling of a name stays as it was."""
         upper = upcase(name)
-        before = next((known for known in self.values() if upcase(known.name) == upper), None)
+        known = self._by_name()
+        before = known.get(upper)
+        comes_back = before is None and upper in self.changed_values
         if value is not None and before is not None:
             value = Value(before.name, value.type, value.data)
         self.changed_values[upper] = value
+        if value is None:
+            known.pop(upper, None)
+        elif comes_back:
+            self._values = None  # to where it was
+        else:
+            known[upper] = value
         self._last_written = timestamp or self._last_written
 
 

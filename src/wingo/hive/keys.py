@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -91,6 +92,7 @@ class TreeKey(msgspec.Struct, frozen=True):
         return next((child for child in self.children if upcase(child.name) == wanted), None)
 
 
+@lru_cache(maxsize=4096)
 def split_path(path: str) -> tuple[str, ...]:
     r"""A path below a hive's root, as names: `ControlSet001\Services\BITS`; "" is the root.
 
@@ -114,7 +116,7 @@ def check_key_name(name: str) -> None:
     """
     if not name or "\0" in name or "\\" in name:
         raise RequestError(f"{name!r} is no name of a key: it is empty or has a NUL or a backslash")
-    if len(name.encode("utf-16-le", "surrogatepass")) > 2 * MAX_NAME:
+    if len(name) > MAX_NAME // 2 and len(name.encode("utf-16-le", "surrogatepass")) > 2 * MAX_NAME:
         raise RequestError(f"the key's name {name[:40]!r}... has more than {MAX_NAME} characters")
 
 

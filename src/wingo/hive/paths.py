@@ -2,6 +2,8 @@ r"""Registry paths as people write them: `HKLM\SYSTEM\CurrentControlSet\Services
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from wingo.errors import RequestError
@@ -50,6 +52,7 @@ class Where(msgspec.Struct, frozen=True):
     path: str
 
 
+@lru_cache(maxsize=4096)
 def parse_where(text: str) -> Where:
     """A path as a person writes it.
 

@@ -19,6 +19,7 @@ MAX_COMMAND_LINE = 32_767
 SANDBOX = "%CONTAINER_SANDBOX_MOUNT_POINT%"
 """Where a HostProcess container's image lies on the host; the runtime replaces it."""
 
+_RUN, _QUOTED_RUN = re.compile(r'[^\\" \t]+'), re.compile(r'[^\\"]+')
 _QUOTED = re.compile(r'[ \t\n\v"]')
 _ACCOUNTS = {"CONTAINERUSER": "ContainerUser", "CONTAINERADMINISTRATOR": "ContainerAdministrator"}
 _USER_FORBIDDEN = re.compile(r'["/\[\]:;|=,+*?<>\x00-\x1f]')
@@ -110,8 +111,10 @@ def _next_argument(text: str, position: int) -> tuple[str, int]:
         elif character in " \t" and not quoted:
             break
         else:
-            argument.append(character)
-            position += 1
+            run = (_QUOTED_RUN if quoted else _RUN).match(text, position)
+            assert run is not None
+            argument.append(run[0])
+            position = run.end()
     return "".join(argument), position
 
 

@@ -333,9 +333,10 @@ def describe(edit: Edit) -> str:
             text = f"add {account} to the group {group}"
         case SetAccountPolicy(name, value):
             text = f"set the {name} of accounts to {value}"
-    return "".join(
-        character if character.isprintable() or ord(character) >> 8 == 0xE0 else "·" for character in shown(text)
-    )
+    plain = shown(text)
+    if plain.isprintable():
+        return plain
+    return "".join(character if character.isprintable() or ord(character) >> 8 == 0xE0 else "·" for character in plain)
 
 
 def _describe_change(change: HiveEdit) -> str:

@@ -35,7 +35,7 @@ class Session(FileStep):
 
     def __init__(self, state: State, answers: Sequence[Answer] = ()) -> None:
         super().__init__(state, answers)
-        if USER in state.registry.assumed and not any(upcase(name) == "PATH" for name, _ in state.environment):
+        if USER in state.registry.assumed and not state.sets_path:
             self.variables.late_path = self._user_path
 
     def change_registry(self, *changes: HiveEdit, quiet: bool = False) -> None:

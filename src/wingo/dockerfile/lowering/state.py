@@ -7,8 +7,11 @@ from functools import lru_cache
 
 import msgspec
 
+from wingo.dockerfile.lowering.registry import USER as USER_HIVE
 from wingo.dockerfile.lowering.registry import USER_ENVIRONMENT, StageRegistry, stage_registry
 from wingo.dockerfile.lowering.tree import NoBase, Tree
+from wingo.hive.keys import Key
+from wingo.hive.paths import SYSTEM
 from wingo.hive.upcase import upcase
 from wingo.hive.values import EXPAND_SZ, SZ, text_of
 from wingo.windows.paths import Components
@@ -62,6 +65,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def is_administrator(self) -> bool:
         """Whether the step may change the machine: every account but ContainerUser is taken to be allowed."""
         return self.account != USER
+
+    @property
+    def sets_path(self) -> bool:
+        """Whether `ENV` or `ARG` replace PATH."""
+        return any(len(name) == 4 and upcase(name) == "PATH" for name, _ in self.environment)
 
 
 class Variables:
@@ -136,28 +144,37 @@ def process_environment(state: State) -> Variables:
     The machine's and the account's from the registry (`PATH` of both, one after the other), then what Windows gives every
     process, then `ENV` and `ARG`, which replace them.
     """
-    variables = _of_registry(_Held(state.registry), state.account, state.architecture).copy()
-    for name, value in (*state.settings, *state.environment):
+    system, user = (_Held(state.registry.hives[name]) for name in (SYSTEM, USER_HIVE))
+    own = (*state.settings, *state.environment)
+    return _with_own(own, system, user, state.account, state.architecture).copy()
+
+
+class _Held:
+    """A hive by its identity, for a cache; it stays alive as long as the cache knows it."""
+
+    def __init__(self, root: Key) -> None:
+        self.root = root
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and other.root is self.root
+
+    def __hash__(self) -> int:
+        return id(self.root)
+
+
+@lru_cache(maxsize=16)
+def _with_own(
+    own: tuple[tuple[str, str], ...], system: _Held, user: _Held, account: str, architecture: str
+) -> Variables:
+    variables = _of_hives(system, user, account, architecture).copy()
+    for name, value in own:
         variables.set(name, value)
     return variables
 
 
-class _Held:
-    """A registry by its identity, for a cache; it stays alive as long as the cache knows it."""
-
-    def __init__(self, registry: StageRegistry) -> None:
-        self.registry = registry
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held) and other.registry is self.registry
-
-    def __hash__(self) -> int:
-        return id(self.registry)
-
-
 @lru_cache(maxsize=16)
-def _of_registry(held: _Held, account: str, architecture: str) -> Variables:
-    registry = held.registry
+def _of_hives(system: _Held, user: _Held, account: str, architecture: str) -> Variables:
+    registry = StageRegistry(hives={SYSTEM: system.root, USER_HIVE: user.root})
     variables = Variables(_MACHINE)
     variables.set("PROCESSOR_ARCHITECTURE", _PROCESSORS.get(architecture, architecture.upper()))
     profile = rf"C:\Users\{account}"

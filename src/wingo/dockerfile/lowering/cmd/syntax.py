@@ -16,6 +16,9 @@ from wingo.dockerfile.lowering.outcome import CannotLower
 
 _MAX_DEPTH = 60
 _MAX_EXPANDED = 1 << 20
+_REDIRECTION = re.compile(r"([0-9]?)(>>|>|<)(&?)")
+_RUN, _QUOTED_RUN = re.compile(r'[^\r\n"^&|()<>0-9]+'), re.compile(r'[^\r\n"]+')
+"""Runs of a command's characters that only stand for themselves."""
 DELIMITERS = " \t,;="
 """What separates the words of an internal command."""
 
@@ -487,7 +490,7 @@ class _Parser:
         return found
 
     def redirection(self) -> Redirection | None:
-        match = re.compile(r"([0-9]?)(>>|>|<)(&?)").match(self.text, self.position)
+        match = _REDIRECTION.match(self.text, self.position)
         if match is None:
             return None
         stream = int(match[1]) if match[1] else 0 if match[2] == "<" else 1
@@ -507,6 +510,10 @@ class _Parser:
         redirections = list(leading)
         quoted = False
         while self.position < len(self.text):
+            if run := (_QUOTED_RUN if quoted else _RUN).match(self.text, self.position):
+                text.append(run[0])
+                self.position = run.end()
+                continue
             character = self.text[self.position]
             if character in "\r\n":
                 break
@@ -529,7 +536,7 @@ class _Parser:
                 if character in "<>" or (
                     character.isdigit()
                     and self.text[self.position + 1 : self.position + 2] in ("<", ">")
-                    and (not text or text[-1] in " \t,;=)")
+                    and (not text or text[-1][-1:] in " \t,;=)")
                 ):
                     redirection = self.redirection()
                     if redirection is not None:

@@ -3,6 +3,7 @@ r"""PowerShell's expressions (Windows PowerShell Language Specification 3.0, cha
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from wingo.dockerfile.lowering.powershell.nodes import (
     ArrayLiteral,
@@ -40,7 +41,8 @@ _OPERATORS = (
     ("..",),
 )  # fmt: skip
 """The binary operators, from the weakest to the strongest (specification 7.2.2, 7.11)."""
-_DASHED = {name for level in _OPERATORS for name in level if name[0].isalpha()}
+_DASHED = {name: number for number, level in enumerate(_OPERATORS) for name in level if name[0].isalpha()}
+_SYMBOLS = tuple((sign, number) for number, level in enumerate(_OPERATORS) for sign in level if not sign[0].isalpha())
 DASHED_OPERATOR = re.compile(r"[-\u2013\u2014\u2015]([A-Za-z]+)(?![\w-])")
 
 
@@ -103,41 +105,44 @@ class ExpressionParser(TextReader):
                 return
         raise self.fault("] is missing")
 
-    def expression(self, level: int) -> Expression:
+    def expression(self, level: int = 0) -> Expression:
         """Binary operators of a level and stronger ones; on the way, `,` binds stronger than all of them."""
+        return self._operation(level, self.comma)
+
+    def argument_expression(self) -> Expression:
+        """An expression in which commas end it."""
+        return self._operation(0, self.unary)
+
+    def _operation(self, level: int, value: Callable[[], Expression]) -> Expression:
         self.deeper()
         try:
-            if level == len(_OPERATORS):
-                return self.comma()
-            left = self.expression(level + 1)
-            while (operator := self.binary_operator(level)) is not None:
+            left = value()
+            while (found := self.binary_operator(level)) is not None:
+                operator, level_of_it = found
                 self.blank()
-                left = Binary(operator, left, self.expression(level + 1))
+                left = Binary(operator, left, self._operation(level_of_it + 1, value))
             return left
         finally:
             self.depth -= 1
 
-    def binary_operator(self, level: int) -> str | None:
-        """The operator of a level that stands here, passed over; None: there is none."""
+    def binary_operator(self, level: int) -> tuple[str, int] | None:
+        """The operator of a level or a stronger one that stands here, passed over, with its level; None: there is none."""
         place = self.position
         self.skip()
-        wanted = _OPERATORS[level]
         dashed = DASHED_OPERATOR.match(self.text, self.position)
-        if dashed is not None and dashed[1].lower() in _DASHED:
-            if dashed[1].lower() in wanted:
+        if dashed is not None and (name := dashed[1].lower()) in _DASHED:
+            if _DASHED[name] >= level:
                 self.position = dashed.end()
-                return dashed[1].lower()
+                return name, _DASHED[name]
             self.position = place
             return None
-        for operator in wanted:
-            if not operator[0].isalpha() and self.text.startswith(operator, self.position):
+        for operator, level_of_it in _SYMBOLS:
+            if level_of_it >= level and self.text.startswith(operator, self.position):
                 following = self.text[self.position + len(operator) : self.position + len(operator) + 1]
                 if following == "=" or (operator in "+-" and following == operator):
                     continue
-                if operator == "%" and level == 4 and following == "=":
-                    continue
                 self.position += len(operator)
-                return operator
+                return operator, level_of_it
         self.position = place
         return None
 
@@ -298,7 +303,7 @@ class ExpressionParser(TextReader):
             elif character == "[" and not isinstance(value, TypeLiteral):
                 self.position += 1
                 self.blank()
-                index = self.expression(0)
+                index = self.expression()
                 self.need("]", "an index")
                 value = Index(value, index)
             elif self.peek(2) in ("++", "--") and isinstance(value, Variable | Member | Index):
@@ -318,26 +323,12 @@ class ExpressionParser(TextReader):
         while True:
             self.blank()
             # Inside a call, commas separate arguments.
-            found.append(self.argument_expression(0))
+            found.append(self.argument_expression())
             self.blank()
             if self.take(")"):
                 return tuple(found)
             if not self.take(","):
                 raise self.fault("a method's arguments: , or ) is missing")
-
-    def argument_expression(self, level: int) -> Expression:
-        """An expression in which commas end it."""
-        self.deeper()
-        try:
-            if level == len(_OPERATORS):
-                return self.unary()
-            left = self.argument_expression(level + 1)
-            while (operator := self.binary_operator(level)) is not None:
-                self.blank()
-                left = Binary(operator, left, self.argument_expression(level + 1))
-            return left
-        finally:
-            self.depth -= 1
 
     def hash(self) -> Expression:
         """`@{ … }`."""

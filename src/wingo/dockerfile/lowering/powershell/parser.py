@@ -126,7 +126,7 @@ class _Parser(ExpressionParser):
             self.blank()
             if self.take("="):
                 self.blank()
-                default = self.expression(0)
+                default = self.expression()
                 self.blank()
             switch = type_ in ("switch", "system.management.automation.switchparameter", "switchparameter")
             found.append(Parameter(variable[1] or variable[2], default, switch, type_))
@@ -395,9 +395,9 @@ class _Parser(ExpressionParser):
                 operator = DASHED_OPERATOR.match(self.text, self.position)
                 if operator is None or operator[1].lower() not in ("not", "bnot", "join", "split", "isplit", "csplit"):
                     return self.command("")
-            return self.expression(0)
+            return self.expression()
         if NUMBER.match(self.text, self.position):
-            return self.expression(0)
+            return self.expression()
         return self.command("")
 
     def command(self, operator: str) -> Command:

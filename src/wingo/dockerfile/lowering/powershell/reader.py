@@ -72,6 +72,12 @@ class Reader:
         """Passes over spaces, new lines and comments."""
         self.skip(BLANK_NO_SEMICOLON)
 
+    def run_of(self, pattern: re.Pattern[str]) -> str:
+        """Takes the character that stands here, and what follows it and a pattern takes."""
+        found = pattern.match(self.text, self.position + 1)
+        start, self.position = self.position, found.end() if found is not None else self.position + 1
+        return self.text[start : self.position]
+
     def take(self, text: str) -> bool:
         """Passes over a text, if it stands here."""
         if self.text.startswith(text, self.position):

@@ -15,6 +15,10 @@ from wingo.dockerfile.lowering.powershell.nodes import (
 from wingo.dockerfile.lowering.powershell.reader import DOUBLE, SINGLE, VARIABLE, WORD_END, ParseFault, Reader
 
 _ESCAPES = {"0": "\0", "a": "\a", "b": "\b", "e": "e", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_SINGLE = re.compile(f"[{SINGLE}]")
+_BARE_RUN = re.compile(rf"[^{re.escape(WORD_END)}{SINGLE}{DOUBLE}`$>]*")
+_DOUBLE_RUN = re.compile(rf"[^{DOUBLE}`$\r\n]*")
+"""Runs of characters that only stand for themselves; a here-string may end where a line does."""
 _MULTIPLES = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
 
 
@@ -55,8 +59,7 @@ class TextReader(Reader):
             elif character == "(" or (character == ">" and (text or parts)):
                 break
             else:
-                text.append(character)
-                self.position += 1
+                text.append(self.run_of(_BARE_RUN))
         flush()
         if not parts:
             if self.peek() == "&":
@@ -86,17 +89,16 @@ class TextReader(Reader):
             self.position += 1
             text: list[str] = []
             while True:
-                character = self.peek()
-                if not character:
+                end = _SINGLE.search(self.text, self.position)
+                if end is None:
                     raise ParseFault("the string is missing the terminator: '", start)
-                self.position += 1
-                if character in SINGLE:
-                    if self.peek() and self.peek() in SINGLE:
-                        self.position += 1
-                        text.append("'")
-                        continue
-                    return Const("".join(text))
-                text.append(character)
+                text.append(self.text[self.position : end.start()])
+                self.position = end.end()
+                if self.peek() and self.peek() in SINGLE:
+                    self.position += 1
+                    text.append("'")
+                    continue
+                return Const("".join(text))
         start = self.position
         self.position += 1
         return self.expandable(start)
@@ -141,8 +143,7 @@ class TextReader(Reader):
                     text = []
                 parts.append(self.variable_or_subexpression())
             else:
-                text.append(character)
-                self.position += 1
+                text.append(self.run_of(_DOUBLE_RUN))
         if text or not parts:
             parts.append("".join(text))
         if len(parts) == 1 and isinstance(parts[0], str):
