@@ -45,16 +45,29 @@ class ToolchainImage(msgspec.Struct, frozen=True):
         if not self.version or self.version == "1" or self.too_old:
             return "local"
         have = local.removeprefix("go").split(" ")[0]
-        if have == self.version or (self.version.count(".") == 1 and have.startswith(f"{self.version}.")):
-            return "local"
         version = self.full_version
-        # A release line that goes on: which patch an image of it has today is not known, and its first can be fetched.
-        first = (
-            version.count(".") == 1
-            and version.replace(".", "").isdigit()
-            and int(version.split(".")[1]) >= _FIRST_WITH_ZERO
-        )
+        moves = version.count(".") == 1 and version.replace(".", "").isdigit()
+        if version.endswith(".0") and int(version.split(".")[1]) < _FIRST_WITH_ZERO:
+            return f"go{version.removesuffix('.0')}"
+        if have == version or (moves and have.startswith(f"{version}.")):
+            return "local"
+        # Which patch an image of a release line that goes on has today is not known; its first can be fetched.
+        first = moves and int(version.split(".")[1]) >= _FIRST_WITH_ZERO
         return f"go{version}.0" if first else f"go{version}"
+
+    def newer(self, wanted: str) -> str:
+        """The release to take instead, when go.mod wants one that the image may have and the local toolchain is not.
+
+        Args:
+            wanted: of go.mod's `go` line, "1.26.9".
+
+        Returns:
+            A value for GOTOOLCHAIN; "" when no image of that name has it.
+        """
+        moves = not self.version or self.version == "1"
+        if not moves and not (self.version.count(".") == 1 and wanted.startswith(f"{self.version}.")):
+            return ""
+        return ToolchainImage(wanted).toolchain("")
 
     @property
     def too_old(self) -> bool:

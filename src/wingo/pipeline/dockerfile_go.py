@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wingo.dockerfile.gosteps import for_here
-from wingo.dockerfile.source import At, DockerfileError
+from wingo.dockerfile.source import At, DockerfileError, printable
 from wingo.dockerfile.steps import Command
 from wingo.dockerfile.toolchains import ToolchainImage
 from wingo.errors import HostError
@@ -30,6 +31,9 @@ _NOT_OF_THE_STAGE = frozenset(
     {"PATH", "HOME", "GOPATH", "GOTOOLCHAIN", "GOROOT", "GOCACHE", "GOMODCACHE", "GOLANG_VERSION", "PWD"}
 )
 _PATH_FLAGS = frozenset({"-o", "-C", "-modfile", "-overlay", "-pkgdir", "-coverprofile", "-pgo", "-cpuprofile"})
+_NO_TOOLCHAIN = re.compile(r"^go: download (go1[0-9a-z.]*)(?: for \S+)?: (.*(?:\n[ \t].*)?)", re.MULTILINE)
+"""What the go command says when it cannot fetch the release that GOTOOLCHAIN names."""
+_TOO_NEW = re.compile(r"requires go >= (\S+) \(running go (\S+?);")
 _FETCHING_GIT = frozenset({"clone", "fetch", "pull", "ls-remote", "submodule", "remote"})
 
 
@@ -40,6 +44,7 @@ class GoRunner:
         self._host = host
         self._allow_network = allow_network
         self._found: Toolchain | None = None
+        self._newer: dict[str, str] = {}
 
     @property
     def toolchain(self) -> Toolchain:
@@ -82,6 +87,7 @@ class GoRunner:
             The exit status, and what it printed.
 
         Raises:
+            DockerfileError: the stage's version of Go cannot be had, or is older than go.mod asks for.
             HostError: it cannot be started.
         """
         program = command.argv[0].rpartition("/")[2].removesuffix(".exe")
@@ -97,7 +103,12 @@ class GoRunner:
         environment = self._environment(command, root, version, platform, gopath)
         argv = (self.toolchain.path, *_arguments(command.argv[1:], root, directory))
         done = self._host.runner.run(argv, cwd=directory, env=environment)
+        if done.status and (newer := _newer(version, done.stderr)):
+            environment["GOTOOLCHAIN"] = self._newer[version] = newer
+            done = self._host.runner.run(argv, cwd=directory, env=environment)
         output = complaint(done.stderr) or done.stdout[-4000:].decode("utf-8", "replace")
+        if done.status:
+            _refuse_toolchain(output, at)
         if done.status == 0 and command.argv[1:2] == ("install",):
             _move_cross_compiled(os.path.join(root, gopath, "bin"), environment)
         return done.status, output.replace(root, "")
@@ -117,7 +128,10 @@ class GoRunner:
         environment = {**machine, **stage}
         environment["GOPATH"] = os.path.join(root, gopath)
         environment["GOMODCACHE"] = module_cache(host)
-        environment["GOTOOLCHAIN"] = ToolchainImage(version).toolchain(self.toolchain.version)
+        image = ToolchainImage(version)
+        environment["GOTOOLCHAIN"] = self._newer.get(version) or image.toolchain(self.toolchain.version)
+        if image.too_old:
+            environment.setdefault("GO111MODULE", "auto")  # as it was by default: GOPATH's packages need no go.mod
         if "-trimpath" not in environment.get("GOFLAGS", ""):
             # The directory that the stage lies in here is nobody's business.
             environment["GOFLAGS"] = f"{environment.get('GOFLAGS', '')} -trimpath".strip()
@@ -204,6 +218,31 @@ def _below(path: str, root: str) -> str:
     ends = "/" if path.endswith("/") else ""
     parts = [part for part in path.split("/") if part and part != ".."]
     return os.path.join(root, *parts) + ends
+
+
+def _newer(version: str, stderr: bytes) -> str:
+    """The release that an image whose tag moves has today, and go.mod wants; "" for none."""
+    wanted = _TOO_NEW.search(stderr[-4000:].decode("utf-8", "replace"))
+    return ToolchainImage(version).newer(wanted[1]) if wanted is not None else ""
+
+
+def _refuse_toolchain(output: str, at: At) -> None:
+    missing = _NO_TOOLCHAIN.search(output)
+    if missing is not None:
+        version, reason = missing[1].removeprefix("go"), " ".join(missing[2].split())
+        raise DockerfileError(
+            at,
+            f"Go {version}, which the image asks for, cannot be fetched: {printable(reason, 400)}",
+            hint="See that GOPROXY can be reached, or name an image of another Go:"
+            " --build-context IMAGE=docker-image://golang:VERSION.",
+        )
+    old = _TOO_NEW.search(output)
+    if old is not None:
+        raise DockerfileError(
+            at,
+            f"go.mod asks for Go {printable(old[1], 40)}, and the image is for Go {printable(old[2], 40)}",
+            hint=f"Name an image of Go {printable(old[1], 40)} or newer in FROM.",
+        )
 
 
 def _make_directories(words: Sequence[str], root: str, directory: str) -> tuple[int, str]:

@@ -262,14 +262,65 @@ def test_toolchain_images() -> None:
     assert (found.version, found.windows) == ("1.20.5", "nanoserver")
     assert found.toolchain("go1.26.8") == "go1.20.5"
     for tag, local, expected in (
-        ("1.26", "go1.26.8", "local"), ("1.26.8", "go1.26.8", "local"), ("1.26.1", "go1.26.8", "go1.26.1"), ("latest", "go1.26.8", "local"),
-        ("alpine", "go1.26.8", "local"), ("1.21-alpine3.19", "go1.26.8", "go1.21.13"), ("1", "go1.26.8", "local"), ("1.27", "go1.26.8", "go1.27.0"),
+        ("1.26", "go1.26.8", "local"), ("1.26.8", "go1.26.8", "local"), ("1.26.1", "go1.26.8", "go1.26.1"),
+        ("latest", "go1.26.8", "local"), ("alpine", "go1.26.8", "local"), ("1", "go1.26.8", "local"),
+        ("nanoserver-ltsc2022", "go1.26.8", "local"), ("windowsservercore", "go1.26.8", "local"),
+        ("1.21", "go1.26.8", "go1.21.13"), ("1.21.5", "go1.26.8", "go1.21.5"), ("1.21", "go1.21.4", "go1.21.13"), ("1.21", "go1.21.13", "local"),
+        ("1.21-alpine", "go1.26.8", "go1.21.13"), ("1.21-alpine3.19", "go1.26.8", "go1.21.13"), ("1.21.5-alpine", "go1.26.8", "go1.21.5"),
+        ("1.21-bookworm", "go1.26.8", "go1.21.13"), ("1.21.5-bullseye", "go1.26.8", "go1.21.5"), ("1.26-azurelinux3.0", "go1.26.8", "local"),
+        ("1.21-nanoserver", "go1.26.8", "go1.21.13"), ("1.21.5-nanoserver-1809", "go1.26.8", "go1.21.5"),
+        ("1.21-windowsservercore-ltsc2022", "go1.26.8", "go1.21.13"), ("1.21.5-windowsservercore-ltsc2022", "go1.26.8", "go1.21.5"),
+        ("1.21-nanoserver-ltsc2022@sha256:" + "0" * 64, "go1.26.8", "go1.21.13"), ("1.25.9-1-nanoserver-ltsc2022-amd64", "go1.26.8", "go1.25.9"),
+        ("1.27", "go1.26.8", "go1.27.0"), ("1.27.0", "go1.26.8", "go1.27.0"), ("1.20", "go1.26.8", "go1.20.14"), ("1.20.0", "go1.26.8", "go1.20"),
         ("1.22rc1-windowsservercore", "go1.26.8", "go1.22rc1"), ("1.12.13-nanoserver", "go1.26.8", "local"), ("1.13", "go1.26.8", "go1.13.15"),
     ):  # fmt: skip
         image = toolchain_image(base_reference(f"golang:{tag}"))
         assert image is not None
         assert image.toolchain(local) == expected, tag
     assert toolchain_image(base_reference("golangci/golangci-lint")) is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "wanted", "expected"),
+    [
+        ("latest", "1.27.2", "go1.27.2"),
+        ("alpine", "1.27", "go1.27.0"),
+        ("1", "1.27.2", "go1.27.2"),
+        ("1.26", "1.26.9", "go1.26.9"),
+        ("1.26-nanoserver-ltsc2022", "1.26.9", "go1.26.9"),
+        ("1.26", "1.27.0", ""),
+        ("1.2", "1.26.9", ""),
+        ("1.26.8", "1.26.9", ""),
+    ],
+)
+def test_a_tag_that_moves_may_have_what_go_mod_wants(tag: str, wanted: str, expected: str) -> None:
+    image = toolchain_image(base_reference(f"golang:{tag}"))
+    assert image is not None
+    assert image.newer(wanted) == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "version"),
+    [
+        ("ARG GO=1.21\nFROM golang:${GO}-alpine AS b\n", "1.21.13"),
+        ("ARG GO_VERSION=1.21.5\nFROM golang:$GO_VERSION-nanoserver-ltsc2022 AS b\n", "1.21.5"),
+        ("ARG TAG\nFROM golang:${TAG:-1.22-windowsservercore} AS b\n", "1.22.12"),
+        (f"FROM golang:1.21@sha256:{'0' * 64} AS b\n", "1.21.13"),
+        (f"FROM golang@sha256:{'0' * 64} AS b\n", ""),
+        ("FROM docker.io/library/golang:1.21-bookworm AS b\n", "1.21.13"),
+        ("FROM registry.example/mirror/golang:1.21.7-windowsservercore-ltsc2019 AS b\n", "1.21.7"),
+    ],
+)
+def test_the_version_reaches_the_step(head: str, version: str) -> None:
+    """However the image is written, and in whichever language its RUN is."""
+    found = plan(
+        f"{head}RUN go build -o app.exe .\nFROM mcr.microsoft.com/windows/nanoserver:ltsc2022\nCOPY --from=b /app.exe /\n"
+    )
+    toolchain = found.stages[0].facts.toolchain
+    assert toolchain is not None
+    assert toolchain.full_version == version
+    action = found.stages[0].steps[0].action
+    assert (action.toolchain if isinstance(action, RunGo) else version) == version
 
 
 def test_windows_is_told_by_the_name() -> None:
