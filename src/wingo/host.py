@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wingo.launch.machine import Machine
     from wingo.pipeline.settings import Settings
     from wingo.processes import ProcessRunner
-    from wingo.stores.registry import RegistryClient
+    from wingo.stores.registry import RegistryClient, Transport
     from wingo.stores.registry.credentials import Credentials, FileCredentials
     from wingo.stores.registry.read import DocumentCache
 
@@ -194,11 +194,24 @@ class Host:
             documents: where manifests and configs are kept; by default nowhere.
             credentials: who we are; by default what this machine's files say.
         """
-        from wingo.stores.registry import RegistryClient, Transport
+        from wingo.stores.registry import RegistryClient
+
+        return RegistryClient(
+            self.transport(settings),
+            now=self.now,
+            credentials=credentials or self.credentials,
+            cache=documents,
+            mirrors=settings.mirrors,
+            jobs=settings.jobs or _REQUESTS,
+        )
+
+    def transport(self, settings: Settings) -> Transport:
+        """Sends requests the way this machine does: its proxies, its certificates and those of the settings."""
+        from wingo.stores.registry import Transport
         from wingo.stores.registry.certificates import certificate_directories
         from wingo.stores.registry.proxies import read_proxies
 
-        transport = Transport(
+        return Transport(
             clock=time.monotonic,
             sleep=time.sleep,
             random=_random,
@@ -208,14 +221,6 @@ class Host:
             ),
             insecure=settings.insecure,
             user_agent=f"wingo/{VERSION}",
-        )
-        return RegistryClient(
-            transport,
-            now=self.now,
-            credentials=credentials or self.credentials,
-            cache=documents,
-            mirrors=settings.mirrors,
-            jobs=settings.jobs or _REQUESTS,
         )
 
     def stop(self) -> None:

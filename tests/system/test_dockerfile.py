@@ -26,6 +26,7 @@ from tests.verifier import verify_layout
 from wingo.dockerfile.bases import LINUX_PATH
 from wingo.image.model import Image
 from wingo.testing.bases import microsoft_catalogue, windows_base
+from wingo.testing.downloads import DownloadProxy, certificate_for
 from wingo.testing.host import FakeHost
 from wingo.testing.images import file_entry, image_of, layer_of_tar
 from wingo.testing.registry import RegistryServer
@@ -419,6 +420,33 @@ def test_downloads_are_recorded_and_not_fetched_again(site: Site) -> None:
         site.build(f"FROM scratch\nADD --checksum={wrong} {url}/b.zip /\n", "--allow-network", status=2)
         assert "and --checksum says" in site.said
         server.shutdown()
+
+
+def test_downloads_go_through_a_proxy_with_its_own_authority(site: Site) -> None:
+    """As in a company's network: HTTPS_PROXY, NO_PROXY and --ca-file hold for downloads too."""
+    need_tool("openssl")
+    secure, plain, missed = (
+        "https://files.example/a.txt",
+        "http://files.example/b.txt",
+        "https://files.example/none.txt",
+    )
+    authority, tls = certificate_for([secure], site.folder)
+    text = "FROM scratch\nADD {} /\n"
+    with DownloadProxy({secure: b"secure", plain: b"plain"}, tls) as proxy:
+        site.environment |= {"HTTPS_PROXY": proxy.url, "http_proxy": proxy.url}
+        layout = site.build(text.format(f"{secure} {plain}"), "--allow-network", "--ca-file", str(authority))
+        assert (layout.read(0, "a.txt"), layout.read(0, "b.txt")) == (b"secure", b"plain")
+        assert proxy.asked == [secure, plain]
+        site.build(text.format(missed), "--allow-network", "--ca-file", str(authority), status=4)
+        assert f"Dockerfile:2: downloading {missed}: files.example says 404" in site.said
+        site.build(text.format(missed), "--allow-network", status=4)
+        assert "certificate" in site.said
+        site.environment["NO_PROXY"] = "files.example"
+        site.build(text.format(missed), "--allow-network", "--ca-file", str(authority), status=4)
+        assert "the host files.example is not known" in site.said
+    site.build(text.format("http://user:word@files.example/x"), "--allow-network", status=2)
+    assert "it carries a user name" in site.said
+    assert "word" not in site.said
 
 
 def test_several_platforms(site: Site) -> None:

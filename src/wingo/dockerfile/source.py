@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from wingo.errors import RequestError
 
 _MAX_SHOWN = 160
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 class At(msgspec.Struct, frozen=True):
@@ -31,15 +34,17 @@ class At(msgspec.Struct, frozen=True):
 class DockerfileError(RequestError):
     """Something in a Dockerfile is wrong; the message begins with file:line and ends with the source line.
 
+    Users and passwords of addresses are left out.
+
     Attributes:
         at: where.
         problem: what is wrong, without the place.
     """
 
     def __init__(self, at: At, problem: str, *, hint: str = "") -> None:
-        self.at, self.problem = at, problem
-        shown = f"\n  {at.line:>4} | {printable(at.text)}" if at.text else ""
-        super().__init__(f"{at}: {problem}{shown}", hint=hint)
+        self.at, self.problem = at, _CREDENTIALS.sub("", problem)
+        shown = f"\n  {at.line:>4} | {printable(_CREDENTIALS.sub('', at.text))}" if at.text else ""
+        super().__init__(f"{at}: {self.problem}{shown}", hint=hint)
 
 
 def printable(text: str, limit: int = _MAX_SHOWN) -> str:

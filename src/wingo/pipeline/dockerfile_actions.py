@@ -79,7 +79,7 @@ class Actions:
         self.request, self.host, self.places, self.bases = request, host, places, bases
         self.context = Context(request.dockerfile.context, request.dockerfile.path)
         self.go = GoRunner(host, allow_network=request.allow_network)
-        self.downloads = Downloads(host, places, allow_network=request.allow_network)
+        self.downloads = Downloads(places, allow_network=request.allow_network)
         self.cache = StepCache(places, anew=request.no_cache)
         for source in request.cache_from:
             self.cache.add_source(source)

@@ -6,17 +6,17 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from wingo.archive.entry import Content
 from wingo.archive.unpack import Limits, MemberKind, decompressed, read_tar, safe_components
 from wingo.dockerfile.source import At, DockerfileError, printable
-from wingo.errors import ContentError, HostError, RemoteError, WingoError
+from wingo.errors import ContentError, HostError, Malformed, RemoteError, WingoError
 from wingo.oci.digest import Digest
 from wingo.pipeline.dockerfile_files import DIRECTORY, FILE, LINK, Found
 
 if TYPE_CHECKING:
-    from wingo.host import Host
     from wingo.pipeline.places import Places
 
 Keep = Callable[[BinaryIO, str], Content]
@@ -34,15 +34,16 @@ class Downloads:
         fetched: the digest of everything that was fetched, by URL.
     """
 
-    def __init__(self, host: Host, places: Places, *, allow_network: bool) -> None:
-        self._host, self._places, self._allowed = host, places, allow_network
+    def __init__(self, places: Places, *, allow_network: bool) -> None:
+        self._places, self._allowed = places, allow_network
         self.fetched: dict[str, str] = {}
 
     def fetch(self, url: str, at: At, checksum: str = "") -> Content:
         """A URL's bytes.
 
         Raises:
-            DockerfileError: the network is not allowed, the server refuses, or it is not what it must be.
+            DockerfileError: the network is not allowed, or it is not what it must be.
+            RemoteError: the server refuses or cannot be reached.
         """
         known = self._known(checksum)
         if known is not None:
@@ -57,10 +58,10 @@ class Downloads:
             raise DockerfileError(at, f"{printable(url)} is no http or https address")
         try:
             digest, size = self._download(url)
-        except OSError as error:
-            raise DockerfileError(
-                at, f"cannot download {printable(url)}: {getattr(error, 'reason', None) or error}"
-            ) from error
+        except RemoteError as error:
+            raise RemoteError(f"{at}: {error}", status=error.status, hint=error.hint) from error
+        except Malformed as error:
+            raise DockerfileError(at, f"the address of a download: {error}") from error
         if checksum and digest != checksum:
             raise DockerfileError(at, f"{printable(url)} is {digest}, and --checksum says {checksum}")
         self.fetched[url] = digest
@@ -78,22 +79,25 @@ class Downloads:
         return cached_content(self._places, digest, size, origin)
 
     def _download(self, url: str) -> tuple[str, int]:
-        from urllib.request import ProxyHandler, Request, build_opener
+        from wingo.stores.registry.faults import network_fault
+        from wingo.stores.registry.http1 import NotHttp
+        from wingo.stores.registry.url import parse_url
 
-        from wingo.version import VERSION
+        address, doing = parse_url(url), f"downloading {printable(url)}"
+        hasher, size = hashlib.sha256(), 0
+        with self._places.transport() as transport, self._places.cache.blobs.writer() as writer:
+            answer = transport.request("GET", address, doing, headers={"Accept-Encoding": "identity"})
+            if answer.status != HTTPStatus.OK:
+                answer.close()
+                raise RemoteError(f"{doing}: {address.authority} says {answer.status}", status=answer.status)
 
-        environment = self._host.environment
-        proxies = {
-            scheme: value
-            for scheme in ("http", "https")
-            if (value := environment.get(f"{scheme}_proxy") or environment.get(f"{scheme.upper()}_PROXY"))
-        }
-        opener = build_opener(ProxyHandler(proxies))
-        request = Request(url, headers={"User-Agent": f"wingo/{VERSION}", "Accept-Encoding": "identity"})
-        hasher = hashlib.sha256()
-        with opener.open(request, timeout=60) as answer, self._places.cache.blobs.writer() as writer:
-            size = 0
-            while data := answer.read(_CHUNK):
+            def read() -> bytes:
+                try:
+                    return answer.read(_CHUNK)
+                except (OSError, NotHttp) as error:
+                    raise network_fault(error, doing, address) from error
+
+            while data := read():
                 size += len(data)
                 if size > MAX_DOWNLOAD:
                     raise RemoteError(f"{printable(url)} has more than {MAX_DOWNLOAD >> 30} GiB")

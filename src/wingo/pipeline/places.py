@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wingo.host import Host
     from wingo.image.progress import Progress
     from wingo.pipeline.settings import Settings
-    from wingo.stores.registry import RegistryClient
+    from wingo.stores.registry import RegistryClient, Transport
 
 
 class Readable(Protocol):
@@ -63,6 +63,10 @@ class Places:
     def client(self) -> RegistryClient:
         """Reaches registries; made when first asked for, as much is imported for it."""
         return self._host.registry_client(self._settings, self.cache)
+
+    def transport(self) -> Transport:
+        """Sends requests to servers that are no registries; to be closed."""
+        return self._host.transport(self._settings)
 
     def _healed(self, note: str) -> None:
         self.healed += 1
