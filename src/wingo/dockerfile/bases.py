@@ -22,6 +22,11 @@ LINUX_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _WINDOWS_TAG = re.compile(
     r"nanoserver|windowsservercore|servercore|ltsc20[0-9]{2}|windows|winamd64|\bwin[0-9]*\b|(?:^|[-_])(?:1809|1903|1909|2004|20h2|sac2016)(?:\Z|[-_])"
 )
+_LINUX_TAG = re.compile(
+    r"alpine|debian|ubuntu|bookworm|bullseye|buster|trixie|jammy|focal|noble|linux|mariner|fedora|\bubi|musl"
+)
+_LAST_GO_ON_2016 = 10
+"""The last Go whose `nanoserver` image stands on the Nano Server of 2016."""
 _POWERSHELL = ("powershell", "-Command", "$ErrorActionPreference = 'Stop'; $ProgressPreference = 'SilentlyContinue';")
 
 
@@ -32,7 +37,7 @@ class BaseFacts(msgspec.Struct, frozen=True, kw_only=True):
         platform: whose it is; the os_version is a release name's or the config's.
         config: as its config says, or as is known of such an image.
         on_build: its triggers.
-        flavour: "nanoserver", "servercore", "server", "hostprocess"; "" on Linux, or when nobody knows.
+        flavour: "nanoserver", "nanoserver2016", "servercore", "server", "hostprocess"; "" on Linux, or when nobody knows.
         libc: "glibc", "musl", "none" (there is no C library), or "" when nobody knows.
         assumed: nothing was read: all this is known by the image's name.
         toolchain: it is a Go toolchain.
@@ -92,7 +97,7 @@ def assume_facts(reference: Reference, platform: Platform) -> BaseFacts:
     settings: dict[str, object] = {}
     flavour = _flavour(reference) if windows else ""
     if toolchain is not None:
-        settings = _of_golang(toolchain, windows=windows, servercore=flavour != "nanoserver")
+        settings = _of_golang(toolchain, windows=windows, powershell=flavour != "nanoserver")
     elif windows and reference.repository.rpartition("/")[2] == "powershell":
         settings = {"cmd": ("pwsh.exe",)}
     elif windows:
@@ -113,7 +118,7 @@ def assume_facts(reference: Reference, platform: Platform) -> BaseFacts:
     )
 
 
-def _of_golang(toolchain: ToolchainImage, *, windows: bool, servercore: bool) -> dict[str, object]:
+def _of_golang(toolchain: ToolchainImage, *, windows: bool, powershell: bool) -> dict[str, object]:
     version = f"GOLANG_VERSION={toolchain.full_version}"
     if not windows:
         path = f"PATH=/go/bin:/usr/local/go/bin:{LINUX_PATH}"
@@ -124,7 +129,7 @@ def _of_golang(toolchain: ToolchainImage, *, windows: bool, servercore: bool) ->
     return {
         "env": (f"GOPATH={gopath}", version, "GOTOOLCHAIN=local"),
         "working_dir": gopath,
-        "shell": _POWERSHELL if servercore else ("cmd", "/S", "/C"),
+        "shell": _POWERSHELL if powershell else ("cmd", "/S", "/C"),
         "cmd": (r"c:\windows\system32\cmd.exe",),
     }
 
@@ -141,17 +146,39 @@ def windows_by_name(reference: Reference) -> bool:
     return _WINDOWS_TAG.search(reference.tag.lower()) is not None
 
 
+def linux_by_name(reference: Reference) -> bool:
+    """Whether a name alone says that an image is for Linux; `golang`, which is for both, does not."""
+    if _LINUX_TAG.search(reference.tag.lower()):
+        return True
+    return _libc(reference) != "" and toolchain_image(reference) is None
+
+
 def release_by_name(reference: Reference) -> str:
     """The Windows release that a tag names, as a dotted version ("10.0.20348"); "" for none."""
     tag = reference.tag.lower()
     found = [name for name in NAMES if re.search(rf"(?<![0-9a-z]){name.lower()}(?![0-9a-z])", tag)]
-    return NAMES[max(found, key=len)] if found else ""
+    if found:
+        return NAMES[max(found, key=len)]
+    written = re.match(r"10\.0\.[0-9]{5}(?:\.[0-9]+)?", tag)
+    return written[0] if written else ""
+
+
+def _first_nanoserver(reference: Reference) -> bool:
+    """Whether it is the Nano Server of 2016, which has PowerShell and runs as ContainerAdministrator; "latest" is that one."""
+    tag = reference.tag.lower()
+    toolchain = toolchain_image(reference)
+    if toolchain is not None and "nanoserver" in tag and not re.search(r"-(?:1[78]\d\d|ltsc)", tag):
+        minor = toolchain.version.split(".")[1:2]
+        return bool(minor and minor[0].isdigit() and int(minor[0]) <= _LAST_GO_ON_2016)
+    if reference.repository.rpartition("/")[2] == "nanoserver" and tag == "latest":
+        return True
+    return "sac2016" in tag or release_by_name(reference).startswith("10.0.14393")
 
 
 def _flavour(reference: Reference) -> str:
     text = f"{reference.repository}:{reference.tag}".lower()
     if "nanoserver" in text:
-        return "nanoserver"
+        return "nanoserver2016" if _first_nanoserver(reference) else "nanoserver"
     if "host-process" in text or "hostprocess" in text:
         return "hostprocess"
     if "servercore" in text or re.search(r"\b(?:iis|aspnet|framework)\b", text):

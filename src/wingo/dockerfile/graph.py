@@ -7,9 +7,11 @@ from enum import Enum
 
 import msgspec
 
-from wingo.dockerfile.bases import base_reference, release_by_name, windows_by_name
+from wingo.dockerfile.assumptions import likely_value
+from wingo.dockerfile.bases import base_reference, linux_by_name, release_by_name, windows_by_name
+from wingo.dockerfile.evidence import windows_evidence
 from wingo.dockerfile.expand import Expanded, ExpansionError, expand
-from wingo.dockerfile.instructions import Copy, Dockerfile, From, Run, Shell, Stage, Workdir
+from wingo.dockerfile.instructions import Copy, Dockerfile, From, Run, Stage
 from wingo.dockerfile.mounts import mount_source
 from wingo.dockerfile.source import At, DockerfileError, nearest
 from wingo.dockerfile.toolchains import toolchain_image
@@ -103,7 +105,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         host: this machine as BuildKit would call it: Linux with this machine's architecture.
         build_args: of `--build-arg`.
         contexts: the names of `--build-context`; values are images' references, or "" for a directory.
-        assume: arguments without a value that FROM names are given likely ones, for looking at Dockerfiles of others.
+        assume: arguments without a value are given likely ones, for looking at Dockerfiles of others.
     """
 
     target: str = ""
@@ -182,7 +184,7 @@ class _Grapher:
                 if value is None and default is not None:
                     value = self._expand(default, instruction.at)
                 if not value and self.options.assume:
-                    value = likely_value(name)
+                    value = likely_value(self.dockerfile, name)
                 if value is not None:
                     self.arguments[name] = value
 
@@ -234,9 +236,6 @@ class _Grapher:
             return _context(self.dockerfile, self.options, start.name, start.at)
         expanded = expand_or_fail(start.image, self.arguments, self.dockerfile.escape, start.at)
         name = expanded.text
-        if self.options.assume and name == "ltsc2022":
-            # The whole reference is an argument whose name is like a tag's: a Windows image, with a shell.
-            name = "mcr.microsoft.com/windows/servercore:ltsc2022"
         if expanded.unset or not name or name.startswith(":"):
             missing = [item for item in expanded.unset if item not in self.arguments]
             if not name or name.startswith(":"):
@@ -270,16 +269,20 @@ class _Grapher:
             return self.platform, "the platform of the build"
         toolchain = toolchain_image(base.image)
         if toolchain is not None and stage is not self.target:
-            if toolchain.windows or _looks_windows(stage):
+            evidence = "" if toolchain.alpine else windows_evidence(self.dockerfile, stage)
+            if toolchain.windows or evidence:
                 windows = Platform("windows", self._windows_architecture(base.image), release_by_name(base.image))
-                how = "the image is for Windows" if toolchain.windows else "its SHELL and paths are Windows's"
-                return windows, how
+                return windows, "the image is for Windows" if toolchain.windows else f"{evidence} is for Windows"
             return self.options.host, "a Linux image of Go, which compiles for every platform"
         if windows_by_name(base.image):
             if self.platform.os == "windows":
                 return self._with_version(self.platform, base), "the platform of the build"
             architecture = self._windows_architecture(base.image)
             return Platform("windows", architecture, release_by_name(base.image)), "the image is for Windows"
+        asked = self.options.platform is not None or self.platform.os == "windows"
+        if not asked and not linux_by_name(base.image) and (evidence := windows_evidence(self.dockerfile, stage)):
+            windows = Platform("windows", self._windows_architecture(base.image))
+            return windows, f"{evidence} is for Windows"
         return self.platform, "the platform of the build"
 
     def _windows_architecture(self, image: Reference) -> str:
@@ -347,32 +350,6 @@ def expand_or_fail(text: str, variables: Mapping[str, str], escape: str, at: At)
         return expand(text, variables, escape)
     except ExpansionError as error:
         raise DockerfileError(at, str(error), hint=error.hint) from error
-
-
-def _looks_windows(stage: Stage) -> bool:
-    """Whether a stage is written for Windows: its SHELL, or a drive in a WORKDIR."""
-    for instruction in stage.instructions:
-        if isinstance(instruction, Shell):
-            return instruction.arguments[0].lower().removesuffix(".exe") in ("powershell", "pwsh", "cmd")
-        if isinstance(instruction, Workdir) and instruction.path[1:2] == ":":
-            return True
-    return False
-
-
-def likely_value(name: str) -> str:
-    """What an argument without a value is likely to be given, by its name."""
-    upper = name.upper()
-    for words, value in (
-        (("ARCH",), "amd64"),
-        (("GOOS", "TARGETOS"), "windows"),
-        (("GO_VERSION", "GOLANG", "GOVERSION"), "1.21"),
-        (("REGISTRY", "REPO"), "registry.example"),
-        (("VERSION", "TAG", "OSVER", "RELEASE"), "ltsc2022"),
-        (("BASE", "IMAGE"), "mcr.microsoft.com/windows/nanoserver:ltsc2022"),
-    ):
-        if any(word in upper for word in words):
-            return value
-    return "ltsc2022"
 
 
 def one_platform(text: str) -> Platform:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from wingo.dockerfile.assumptions import likely_argument
 from wingo.dockerfile.bases import BaseFacts, assume_facts
 from wingo.dockerfile.expand import ExpansionError, expand
 from wingo.dockerfile.gosteps import GoDecision, decide
@@ -410,6 +411,8 @@ class _StagePlanner:
         given = self.options.build_args.get(name)
         if given is None and default is None:
             given = self.planner.graph.arguments.get(name)
+            if given is None and self.options.assume:
+                given = likely_argument(name)
         elif given is None and default is not None:
             given = self.expand(default, at)
         self.settings.set_argument(name, given)

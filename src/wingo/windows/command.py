@@ -64,7 +64,10 @@ def command_line(arguments: Sequence[str]) -> str:
 
 
 def split_command_line(line: str) -> tuple[str, ...]:
-    """The arguments that a C or Go program sees, as CommandLineToArgvW splits them since 2008 (`""` in quotes is `"`)."""
+    """The arguments that a Go program sees, and Windows' own programs, which stand on msvcrt.dll: `""` in quotes is `"` and ends them.
+
+    Go's `os/exec_windows.go` says the same ("prior to 2008"). Programs on the C runtime of 2008 and later stay in quotes after `""`.
+    """
     text = line.lstrip(" \t")
     if not text:
         return ()
@@ -105,8 +108,7 @@ def _next_argument(text: str, position: int) -> tuple[str, int]:
             if quoted and text[position + 1 : position + 2] == '"':
                 argument.append('"')
                 position += 1
-            else:
-                quoted = not quoted
+            quoted = not quoted
             position += 1
         elif character in " \t" and not quoted:
             break

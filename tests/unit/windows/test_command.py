@@ -38,7 +38,7 @@ def test_arguments_are_quoted_as_they_are_read(argument: str, quoted: str) -> No
     assert split_command_line(f"x.exe {quoted}") == ("x.exe", argument)
 
 
-# The examples of Microsoft's "Parsing C++ command-line arguments", behind a program's name.
+# The examples of Microsoft's "Parsing C++ command-line arguments", behind a program's name; `""` as Go and msvcrt.dll read it.
 @pytest.mark.parametrize(
     ("line", "arguments"),
     [
@@ -47,7 +47,9 @@ def test_arguments_are_quoted_as_they_are_read(argument: str, quoted: str) -> No
         (r'a\\\b d"e f"g h', (r"a\\\b", "de fg", "h")),
         (r"a\\\"b c d", (r"a\"b", "c", "d")),
         (r'a\\\\"b c" d e', (r"a\\b c", "d", "e")),
-        ('a"b"" c d', ('ab" c d',)),
+        ('a"b"" c d', ('ab"', "c", "d")),
+        ('-o"""C: y\\""" z', ('-o"C:', 'y"', "z")),
+        ('"""a b""" c', ('"a', 'b"', "c")),
         ("  a \t b  ", ("a", "b")),
         ('""', ("",)),
         ("", ()),
