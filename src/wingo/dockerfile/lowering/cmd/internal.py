@@ -535,8 +535,8 @@ def version(cmd: Cmd, rest: str) -> int:
 
 def start(cmd: Cmd, rest: str) -> int:
     """`start`: with /wait the program itself; what runs beside a step ends with it."""
-    found = re.match(r"\s*(?:\"[^\"]*\"\s*)?((?:/\w+\s+)*)(.+)", rest)
-    if found is not None and "/wait" in found[1].lower().split():
+    found = re.match(r"\s*(?:\"[^\"]*\"\s+)?((?:/(?:d\s+(?:\"[^\"]*\"|\S+)|\w+)\s+)*)(.+)", rest, re.IGNORECASE)
+    if found is not None and {"/w", "/wait"} & set(found[1].lower().split()):
         cmd.command(found[2])
         return cmd.error_level
     raise CannotLower(

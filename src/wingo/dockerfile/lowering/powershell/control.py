@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wingo.dockerfile.lowering.outcome import CannotLower
 from wingo.dockerfile.lowering.powershell import operators
 from wingo.dockerfile.lowering.powershell.jumps import ExitScript, LoopJump, Return
-from wingo.dockerfile.lowering.powershell.nodes import Foreach, If, Loop, Statement, Switch, Try
+from wingo.dockerfile.lowering.powershell.nodes import Foreach, If, Loop, Statement, Switch, Trap, Try
 from wingo.dockerfile.lowering.powershell.values import (
     Terminating,
     Thing,
@@ -119,35 +119,55 @@ def run_loop(shell: PowerShell, node: Loop) -> list[Value]:
         if turn == MAX_TURNS:
             raise CannotLower(f"a loop takes more than {MAX_TURNS} turns")
         shell.session.tick()
-        if not node.kind.startswith("do") and node.condition is not None and not known_truth(shell, node.condition):
+        if not node.kind.startswith("do") and node.condition is not None and not goes_on(shell, node.condition):
             break
+        before = _standing(shell)
         try:
             found += shell.block(node.body)
         except LoopJump as jump:
             if jump.kind == "break":
                 break
+        if shell.slept and _standing(shell) == before:
+            shell.session.note(
+                "a loop waits for what a running Windows would do by itself: it is left, and nothing of that is made"
+            )
+            break
         if node.step is not None:
             shell.statement(node.step)
         if (
             node.kind.startswith("do")
             and node.condition is not None
-            and known_truth(shell, node.condition) != (node.kind == "do while")
+            and goes_on(shell, node.condition, last=node.kind == "do until") != (node.kind == "do while")
         ):
             break
     return found
 
 
-def known_truth(shell: PowerShell, condition: Statement) -> bool:
-    """A condition that must be known.
+def goes_on(shell: PowerShell, condition: Statement, *, last: bool = False) -> bool:
+    """A loop's condition; a plan that does not know it takes the loop to end here.
+
+    Args:
+        shell: what runs it.
+        condition: the condition.
+        last: what ends the loop.
 
     Raises:
-        CannotLower: it is not.
+        CannotLower: it is not known, and this is no plan.
     """
     value = shell.value_of(condition)
     truth = truth_of(value)
-    if truth is None:
-        raise CannotLower(f"a loop depends on {text_of(value)}, which is not known before the build")
-    return truth
+    if truth is not None:
+        return truth
+    if not shell.session.planning:
+        raise CannotLower(f"a loop depends on {text_of(value)}, which is not known")
+    shell.session.late = True
+    return last
+
+
+def _standing(shell: PowerShell) -> tuple[int, list[dict[str, Value]]]:
+    """What a turn of a loop that only waits leaves as it was."""
+    shell.slept = False
+    return len(shell.session.edits), [dict(scope) for scope in shell.scopes]
 
 
 def run_switch(shell: PowerShell, node: Switch) -> list[Value]:
@@ -178,6 +198,20 @@ def run_switch(shell: PowerShell, node: Switch) -> list[Value]:
         finally:
             shell.scopes.pop()
     return found
+
+
+def run_trap(shell: PowerShell, node: Trap, error: Terminating) -> list[Value]:
+    """A `trap` that takes an error: `break` gives it on, everything else goes on behind the statement that failed."""
+    value = error.value if isinstance(error.value, Thing) else shell.error_record(error.message)
+    shell.scopes.append({"_": value, "psitem": value})
+    try:
+        return shell.block(node.body)
+    except LoopJump as jump:
+        if jump.kind == "break":
+            raise error from None
+        return []
+    finally:
+        shell.scopes.pop()
 
 
 def run_try(shell: PowerShell, node: Try) -> list[Value]:

@@ -36,6 +36,7 @@ from wingo.dockerfile.lowering.powershell.nodes import (
     Step,
     SubExpression,
     Switch,
+    Trap,
     Try,
     TypeLiteral,
     Unary,
@@ -74,6 +75,7 @@ class PowerShell(Scopes):
         locations: what `Push-Location` keeps.
         depth: how many blocks are open.
         tries: how many try blocks are open.
+        slept: `Start-Sleep` ran since a loop last looked.
     """
 
     def __init__(self, session: Session, output: Output, *, core: bool) -> None:
@@ -83,6 +85,7 @@ class PowerShell(Scopes):
         self.locations: list[tuple[str, ...]] = []
         self.depth = 0
         self.tries = 0
+        self.slept = False
 
     def block(self, statements: Sequence[Statement]) -> list[Value]:
         """Runs statements; gives what they put out."""
@@ -91,8 +94,14 @@ class PowerShell(Scopes):
             raise CannotLower("PowerShell blocks are nested or call each other too deeply")
         try:
             found: list[Value] = []
+            trap = next((node for node in statements if isinstance(node, Trap)), None)
             for statement in statements:
-                found += self.statement(statement)
+                try:
+                    found += self.statement(statement)
+                except Terminating as error:
+                    if trap is None:
+                        raise
+                    found += control.run_trap(self, trap, error)
                 if len(found) > MAX_TURNS * 5:
                     raise CannotLower("a block puts out too many values")
             return found
@@ -106,6 +115,12 @@ class PowerShell(Scopes):
             return self._statement(node)
         except CommandFailed as failure:
             self.report(failure.message)
+            return []
+        except Terminating as error:
+            # What an expression cannot do ends its statement; the script only when the preference is Stop or a try is open.
+            if error.ends_script or self.tries or self.error_action == "stop":
+                raise
+            self.report(error.message)
             return []
 
     def report(self, message: str, action: str = "") -> None:
@@ -123,7 +138,7 @@ class PowerShell(Scopes):
             errors.insert(0, record)
             del errors[50:]
         if wanted == "stop":
-            raise Terminating(message, record)
+            raise Terminating(message, record, ends_script=True)
         if wanted not in ("silentlycontinue", "ignore"):
             self.session.print(message)
 
@@ -155,6 +170,8 @@ class PowerShell(Scopes):
                 return []
             case Try():
                 return control.run_try(self, node)
+            case Trap():
+                return []
             case Jump():
                 return self.jump(node)
             case Chain():
@@ -179,7 +196,7 @@ class PowerShell(Scopes):
                 value = unwrap(values)
                 message = text_of(value) or "ScriptHalted"
                 self.session.last_error = message
-                raise Terminating(message, value)
+                raise Terminating(message, value, ends_script=True)
             case _:
                 raise LoopJump(node.kind)
 
@@ -354,7 +371,7 @@ class PowerShell(Scopes):
         except CommandFailed as failure:
             # A method's exception ends the statement, and the script when the preference is Stop or a try is open.
             if self.error_action == "stop" or self.tries:
-                raise Terminating(failure.message, self.error_record(failure.message)) from failure
+                raise Terminating(failure.message, self.error_record(failure.message), ends_script=True) from failure
             raise
 
     def binary(self, node: Binary) -> Value:

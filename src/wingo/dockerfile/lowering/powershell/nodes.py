@@ -272,6 +272,12 @@ class Try(_Node, frozen=True):
     last: tuple[Statement, ...]
 
 
+class Trap(_Node, frozen=True):
+    """`trap {…}`: runs when an error would end the block that it stands in."""
+
+    body: tuple[Statement, ...]
+
+
 class Jump(_Node, frozen=True):
     """`break`, `continue`, `return`, `exit`, `throw`."""
 
@@ -280,4 +286,4 @@ class Jump(_Node, frozen=True):
     at: int
 
 
-Statement: TypeAlias = Pipeline | Chain | Assignment | If | Loop | Foreach | Switch | Function | Try | Jump
+Statement: TypeAlias = Pipeline | Chain | Assignment | If | Loop | Foreach | Switch | Function | Try | Trap | Jump

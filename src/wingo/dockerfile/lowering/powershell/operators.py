@@ -9,6 +9,7 @@ from wingo.dockerfile.lowering.outcome import CannotLower
 from wingo.dockerfile.lowering.powershell.nodes import ScriptBlock
 from wingo.dockerfile.lowering.powershell.values import (
     MAX_ITEMS,
+    MAX_MATCHED,
     Table,
     Terminating,
     Thing,
@@ -142,8 +143,8 @@ def _compare(shell: PowerShell, operator: str, left: Value, right: Value, *, sen
         if operator.endswith("like"):
             return wildcard(text_of(left), text_of(right), sensitive=sensitive) != negated
         text = text_of(left)
-        if len(text) > 1 << 16:
-            raise CannotLower("-match on a text of more than 65536 characters is not lowered")
+        if len(text) > MAX_MATCHED:
+            raise CannotLower(f"-match on a text of more than {MAX_MATCHED} characters is not lowered")
         found = regex(text_of(right), sensitive=sensitive).search(text)
         if found is not None and not negated:
             table = Table()

@@ -28,6 +28,7 @@ from wingo.dockerfile.lowering.powershell.nodes import (
     ScriptBlock,
     Statement,
     Switch,
+    Trap,
     Try,
     Variable,
 )
@@ -88,7 +89,7 @@ class _Parser(ExpressionParser):
             statements.append(self.statement())
             self.skip()
             if self.peek() and self.peek() not in ";\r\n" and self.peek() != closing and self.peek() not in ")}":
-                if isinstance(statements[-1], If | Loop | Foreach | Switch | Function | Try):
+                if isinstance(statements[-1], If | Loop | Foreach | Switch | Function | Try | Trap):
                     continue
                 if self.peek(2) in ("&&", "||"):
                     raise self.fault(f"{self.peek(2)} is not a valid statement separator in this version")
@@ -174,6 +175,12 @@ class _Parser(ExpressionParser):
                 return self.function()
             case "try":
                 return self.try_statement()
+            case "trap":
+                self.blank()
+                while self.peek() == "[":
+                    self.type_name_attribute()
+                    self.blank()
+                return Trap(self.braces())
             case "throw" | "return" | "exit" | "break" | "continue":
                 self.skip()
                 value = None if self.at_end() else self.chain()

@@ -26,9 +26,9 @@ class ParseFault(Exception):
         self.message, self.at = message, at
 
 
-SPACE = re.compile(r"(?:[ \t\f\v\u00a0\u0085]|`\r?\n|<#.*?#>)+", re.DOTALL)
-BLANK = re.compile(r"(?:[\s;]|`\r?\n|#[^\n]*|<#.*?#>)+", re.DOTALL)
-BLANK_NO_SEMICOLON = re.compile(r"(?:\s|`\r?\n|#[^\n]*|<#.*?#>)+", re.DOTALL)
+SPACE = re.compile(r"(?:[ \t\f\v\u00a0\u0085]|`(?:\r?\n|[ \t])|<#.*?#>)+", re.DOTALL)
+BLANK = re.compile(r"(?:[\s;]|`\s|#[^\n]*|<#.*?#>)+", re.DOTALL)
+BLANK_NO_SEMICOLON = re.compile(r"(?:\s|`\s|#[^\n]*|<#.*?#>)+", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
 VARIABLE = re.compile(r"\$(?:\{([^}]*)\}|((?:[A-Za-z]+:(?!:))?[\w?]+)|([$^?]))")
 NUMBER = re.compile(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from wingo.dockerfile.lowering.edits import has_hole
 from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell.operators import cast
 from wingo.dockerfile.lowering.powershell.values import (
+    MAX_MATCHED,
     Terminating,
     Thing,
     Unknown,
@@ -19,6 +21,8 @@ from wingo.dockerfile.lowering.powershell.values import (
     is_unknown,
     list_of,
     number_of,
+    regex,
+    substitution,
     text_of,
     truth_of,
 )
@@ -305,6 +309,43 @@ def _uri(shell: PowerShell, name: str, arguments: list[Value]) -> Value:
     raise _unlowered("Uri", name)
 
 
+def _regex(shell: PowerShell, name: str, arguments: list[Value]) -> Value:
+    if any(map(is_unknown, arguments)):
+        return Unknown(f"{name} of a text")
+    texts = [text_of(argument) for argument in arguments]
+    if name == "escape":
+        # .NET escapes these and white space, and neither - nor ] nor }.
+        spaces = {" ": r"\ ", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\f": r"\f"}
+        return "".join("\\" + char if char in r"\*+?|{[()^$.#" else spaces.get(char, char) for char in texts[0])
+    options = texts[-1].lower() if len(texts) > (3 if name == "replace" else 2) else ""
+    pattern = regex(texts[1], sensitive="ignorecase" not in options)
+    if len(texts[0]) > MAX_MATCHED:
+        raise CannotLower(f"[regex]::{name} on a text of more than {MAX_MATCHED} characters is not lowered")
+    match name:
+        case "ismatch":
+            return pattern.search(texts[0]) is not None
+        case "replace":
+            return shell.session.check_size(pattern.sub(substitution(texts[2]), texts[0]))
+        case "split":
+            return list(pattern.split(texts[0]))
+        case "match":
+            return _match(pattern.search(texts[0]))
+        case "matches":
+            return [_match(found) for found in pattern.finditer(texts[0])]
+        case _:
+            raise _unlowered("regex", name)
+
+
+def _match(found: re.Match[str] | None) -> Thing:
+    if found is None:
+        return Thing("match", {"Success": False, "Value": "", "Groups": []})
+    groups: list[Value] = [
+        Thing("match", {"Success": group is not None, "Value": group or ""}, group or "")
+        for group in (found[0], *found.groups())
+    ]
+    return Thing("match", {"Success": True, "Value": found[0], "Groups": groups, "Index": found.start()}, found[0])
+
+
 STATICS: dict[str, Callable[[PowerShell, str, list[Value]], Value]] = {
     "environment": _environment,
     "path": _path,
@@ -316,6 +357,8 @@ STATICS: dict[str, Callable[[PowerShell, str, list[Value]], Value]] = {
     "math": _math,
     "version": _version,
     "uri": _uri,
+    "regex": _regex,
+    "text.regularexpressions.regex": _regex,
     "reflection.assembly": _ignored,
     "gc": _ignored,
     "console": _ignored,

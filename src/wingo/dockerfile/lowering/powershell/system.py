@@ -148,6 +148,12 @@ def start_process(bound: Bound) -> list[Value]:
     return []
 
 
+def start_sleep(bound: Bound) -> list[Value]:
+    """`Start-Sleep`: nothing happens meanwhile."""
+    bound.shell.slept = True
+    return []
+
+
 def get_command(bound: Bound) -> list[Value]:
     """`Get-Command`: a program's place."""
     from wingo.dockerfile.lowering.powershell.table import ALIASES, CMDLETS
@@ -231,7 +237,7 @@ CMDLETS: tuple[Cmdlet, ...] = (
     cmdlet("Get-Command", "Name CommandType Module All!", get_command, positional="Name"),
     cmdlet("Add-Type", "AssemblyName/AN TypeDefinition MemberDefinition Name Namespace Path Language ReferencedAssemblies PassThru!", add_type, positional="TypeDefinition"),
     cmdlet("New-Object", "TypeName ArgumentList/Args Property ComObject", new_object, positional="TypeName ArgumentList"),
-    cmdlet("Start-Sleep", "Seconds Milliseconds/ms Duration", nothing, positional="Seconds"),
+    cmdlet("Start-Sleep", "Seconds Milliseconds/ms Duration", start_sleep, positional="Seconds"),
     cmdlet("Set-ExecutionPolicy", "ExecutionPolicy Scope Force!", nothing, positional="ExecutionPolicy Scope"),
     cmdlet("Unblock-File", "Path LiteralPath", nothing, positional="Path"),
     cmdlet("Set-PSDebug", "Trace Step! Strict! Off!", nothing),

@@ -17,6 +17,8 @@ from wingo.dockerfile.lowering.tree import Item
 from wingo.hive.upcase import upcase
 
 MAX_ITEMS = 100_000
+MAX_MATCHED = 1 << 16
+"""Characters of a text that a regular expression is matched with."""
 
 
 class Unknown:
@@ -109,11 +111,12 @@ class Terminating(Exception):
     Attributes:
         message: what it says.
         value: what was thrown.
+        ends_script: it was thrown, or an error that the preference made one; else it ends its statement alone.
     """
 
-    def __init__(self, message: str, value: Value = None) -> None:
+    def __init__(self, message: str, value: Value = None, *, ends_script: bool = False) -> None:
         super().__init__(message)
-        self.message, self.value = message, value
+        self.message, self.value, self.ends_script = message, value, ends_script
 
 
 def text_of(value: Value) -> str:
