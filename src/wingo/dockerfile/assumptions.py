@@ -5,6 +5,7 @@ How FROM uses an argument says most of it; else its name does. Nothing of a buil
 
 from __future__ import annotations
 
+import base64
 import re
 
 from wingo.dockerfile.instructions import Dockerfile, Run, Shell, Stage
@@ -74,6 +75,8 @@ def likely_argument(name: str) -> str | None:
         return "0" * _DIGITS.get(kind, 64)
     if "ARCH" in upper.split("_"):
         return "amd64"
+    if "BASE64" in upper:
+        return base64.b64encode(f"https://host.example/{name.lower()}.zip".encode()).decode()
     if "URL" in upper.split("_"):
         return f"https://host.example/{name.lower()}.zip"
     if any(word.startswith(("VERSION", "VER", "RELEASE", "BUILD")) for word in upper.split("_")):

@@ -40,6 +40,7 @@ class BaseFacts(msgspec.Struct, frozen=True, kw_only=True):
         flavour: "nanoserver", "nanoserver2016", "servercore", "server", "hostprocess"; "" on Linux, or when nobody knows.
         libc: "glibc", "musl", "none" (there is no C library), or "" when nobody knows.
         assumed: nothing was read: all this is known by the image's name.
+        known_config: the config is that of a well-known image, so that what is not in it is not set.
         toolchain: it is a Go toolchain.
     """
 
@@ -49,6 +50,7 @@ class BaseFacts(msgspec.Struct, frozen=True, kw_only=True):
     flavour: str = ""
     libc: str = ""
     assumed: bool = False
+    known_config: bool = True
     toolchain: ToolchainImage | None = None
 
 
@@ -114,8 +116,18 @@ def assume_facts(reference: Reference, platform: Platform) -> BaseFacts:
         flavour=flavour,
         libc="" if windows else _libc(reference),
         assumed=True,
+        known_config=toolchain is not None or not windows or _is_microsofts(reference),
         toolchain=toolchain,
     )
+
+
+def _is_microsofts(reference: Reference) -> bool:
+    """Whether it is one of Windows' own images, whose config sets no variables, or PowerShell's, which sets its own alone."""
+    if reference.registry == "mcr.microsoft.com":
+        return reference.repository.startswith(("windows/", "powershell", "oss/kubernetes/windows-host-process")) and (
+            not reference.repository.startswith("windows/servercore/")
+        )
+    return reference.repository in ("microsoft/nanoserver", "microsoft/windowsservercore")
 
 
 def _of_golang(toolchain: ToolchainImage, *, windows: bool, powershell: bool) -> dict[str, object]:

@@ -532,6 +532,11 @@ class _StagePlanner:
         return StepKind.SANDBOX, why, action, more
 
     def _go(self, text: str, toolchain: ToolchainImage) -> GoDecision:
+        experiment = self.settings.variables.get("GOEXPERIMENT") or ""
+        if toolchain.microsoft and re.search(r"\bms_|systemcrypto|opensslcrypto|cngcrypto|darwincrypto", experiment):
+            return GoDecision(
+                None, f"GOEXPERIMENT={printable(experiment, 60)} is known to Microsoft's Go alone, which the image has"
+            )
         number = self.node.stage.number
         output = self.planner.output_platform(number)
         final = self.planner.facts.get(self.planner.graph.target)

@@ -30,11 +30,13 @@ class ToolchainImage(msgspec.Struct, frozen=True):
         version: as in the tag: "1.21", "1.21.3", "1.22rc1"; "" for whichever is newest.
         windows: "nanoserver" or "windowsservercore"; "" for a Linux image or one that is both.
         alpine: its C library is musl.
+        microsoft: Microsoft's build of Go, which has experiments of its own (`GOEXPERIMENT=ms_…`).
     """
 
     version: str = ""
     windows: str = ""
     alpine: bool = False
+    microsoft: bool = False
 
     def toolchain(self, local: str) -> str:
         """What GOTOOLCHAIN is set to: "local", or the name of a release that the go command fetches.
@@ -96,4 +98,4 @@ def toolchain_image(reference: Reference) -> ToolchainImage | None:
         windows = "nanoserver"
     elif "windowsservercore" in tag or "servercore" in tag or re.search(r"ltsc20[0-9]{2}|\b1809\b|windows", tag):
         windows = "windowsservercore"
-    return ToolchainImage(version, windows, alpine="alpine" in tag)
+    return ToolchainImage(version, windows, "alpine" in tag, "microsoft" in reference.repository.split("/"))

@@ -19,7 +19,12 @@ from wingo.windows.paths import Components, fold, parse_path
 Brings = Callable[[CopyFiles, Callable[[str], bool]], Sequence[tuple[str, Content | None]] | None]
 r"""What a COPY brings, and the stage's say whether a path is a directory: paths as `C:\…` with their content, None for a
 directory; None: nobody knows yet."""
-_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,5}\Z")
+_EXTENSION = re.compile(
+    r"\.(?:7z|bat|cer|cfg|cmd|conf|config|crt|css|dll|exe|gz|htm|html|ico|ini|inf|jar|js|json|jsonc|key|log|md|mod|msi|mui|pem|png|ps1|psd1"
+    r"|psm1|py|rb|reg|sh|so|sql|sum|svg|sys|tar|tgz|tmpl|toml|txt|tpl|vbs|xml|yaml|yml|zip|zst|xz|go|cs|csproj|sln|pfx|p7b|nupkg)\Z",
+    re.IGNORECASE,
+)
+"""Endings of what is surely a file: `Bonobo.Git.Server` is a directory."""
 
 
 def begin_stage(facts: BaseFacts, brings: Brings | None = None, *, has_base: bool = True) -> PlannedWindowsStage:
@@ -34,6 +39,7 @@ def begin_stage(facts: BaseFacts, brings: Brings | None = None, *, has_base: boo
         tree=Tree(UnreadBase() if has_base else NoBase()),
         flavour=facts.flavour,
         architecture=facts.platform.architecture,
+        unread_environment=facts.assumed and not facts.known_config,
         toolchain=facts.toolchain is not None,
         planning=True,
     )

@@ -184,6 +184,7 @@ class FileStep(Step):
         except CannotLower as error:
             raise CommandFailed(error.reason) from error
         if made:
+            self.check_allowed(made[0], directory=True)
             self.add(MakeDirectory(path_text(made[-1])))
 
     def write(
@@ -232,12 +233,12 @@ class FileStep(Step):
         self.check_allowed(place)
         return place, item
 
-    def check_allowed(self, path: Components) -> None:
-        """Notes where an account without rights is not allowed to write."""
+    def check_allowed(self, path: Components, *, directory: bool = False) -> None:
+        r"""Notes where an account without rights is not allowed to write; it may make directories in `C:\`, and files in those."""
         if self.start.is_administrator or not path:
             return
         top = upcase(path[0])
-        if len(path) == 1 or top in ("WINDOWS", "PROGRAM FILES", "PROGRAM FILES (X86)"):
+        if (len(path) == 1 and not directory) or top in ("WINDOWS", "PROGRAM FILES", "PROGRAM FILES (X86)"):
             self.note(
                 f"{self.start.account} may not write {path_text(path)}: on Windows this step would be denied; "
                 f"write USER ContainerAdministrator above it"

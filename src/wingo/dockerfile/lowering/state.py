@@ -32,6 +32,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         user: `USER`, or what the base says; "" is what the flavour has.
         flavour: "nanoserver", "servercore", "server" or "" when not known.
         architecture: GOARCH of the stage.
+        unread_environment: the variables that the base's config sets are not known.
         toolchain: the stage's base is a Go toolchain image, so that `go` and `git` are there: the local ones.
         settings: variables that steps set for later ones alone (`go env -w`, `git config --global`); never in the image.
         assumed_accounts: local accounts that steps of a plan added, in upper case.
@@ -46,6 +47,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     flavour: str = ""
     architecture: str = "amd64"
+    unread_environment: bool = False
     toolchain: bool = False
     settings: tuple[tuple[str, str], ...] = ()
     assumed_accounts: tuple[str, ...] = ()

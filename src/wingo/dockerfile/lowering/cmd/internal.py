@@ -182,7 +182,6 @@ def mkdir(cmd: Cmd, rest: str) -> int:
             cmd.session.last_error = f"a subdirectory or file {word} already exists"
             status = 1
             continue
-        cmd.session.check_allowed(path)
         cmd.session.make_directory(path)
     return status
 

@@ -173,6 +173,9 @@ class Cmd:
             return "2"
         if upper in HOST_VARIABLES:
             raise CannotLower(f"%{name}% depends on the machine that builds", "Give the value by ARG.")
+        if self.session.start.unread_environment:
+            self.session.late = True
+            return hole(f"{name} of the base")
         return None
 
     # Nodes
@@ -265,6 +268,9 @@ class Cmd:
             result = self.exists(left)
         elif condition.kind == "defined":
             result = self.session.variables.get(left.strip('"')) is not None
+            if not result and self.session.start.unread_environment:
+                self.session.late = True
+                return None
         elif condition.kind in ("errorlevel", "cmdextversion"):
             level = self.error_level if condition.kind == "errorlevel" else 2
             try:

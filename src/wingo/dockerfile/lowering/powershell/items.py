@@ -43,7 +43,6 @@ def new_item(bound: Bound) -> list[Value]:
         if kind in ("directory", "container", "d") or "directory".startswith(kind):
             if exists and (not bound.switch("Force") or (there is not None and there.is_file)):
                 raise CommandFailed(f"an item with the specified name {path_text(path)} already exists")
-            session.check_allowed(path)
             session.make_directory(path)
         elif kind in ("file", "leaf") or "file".startswith(kind):
             _new_file(bound, path, exists=exists)

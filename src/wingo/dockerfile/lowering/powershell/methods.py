@@ -248,6 +248,8 @@ def _call_thing(shell: PowerShell, owner: Thing, name: str, arguments: list[Valu
             else:
                 session.move(owner.item, target)
             return None
+        case ("enum" | "encoding", "getstring" | "getbytes"):
+            return _encoded(owner.text, name, arguments[0])
         case ("version", "compareto"):
             return compare(owner, arguments[0], sensitive=True)
         case ("file" | "path" | "version" | "hash" | "enum" | "key" | "service" | "error" | "exception", "tostring"):
@@ -260,6 +262,22 @@ def _call_thing(shell: PowerShell, owner: Thing, name: str, arguments: list[Valu
             return Unknown(f"{name} of {owner.text}")
         case _:
             raise CannotLower(f"the method {name} of a {owner.kind} is not lowered", "Use cmdlets alone.")
+
+
+_CODECS = {"utf8": "utf-8", "utf8nobom": "utf-8", "ascii": "ascii", "unicode": "utf-16-le", "bigendianunicode": "utf-16-be", "utf32": "utf-32-le", "default": "cp1252"}  # fmt: skip
+
+
+def _encoded(encoding: str, name: str, value: Value) -> Value:
+    """`[Text.Encoding]::UTF8.GetString(bytes)` and `.GetBytes(text)`."""
+    codec = _CODECS.get(encoding.lower())
+    if codec is None:
+        raise CannotLower(f"the encoding {encoding} is not lowered", "Use UTF8.")
+    if is_unknown(value):
+        return Unknown(f"{name} of {text_of(value)}")
+    if name == "getbytes":
+        return text_of(value).encode(codec, "replace")
+    data = value if isinstance(value, bytes) else bytes(int(number_of(item)) & 0xFF for item in list_of(value))
+    return data.decode(codec, "replace")
 
 
 def _rule(shell: PowerShell, value: Value) -> Value:

@@ -57,7 +57,11 @@ class Scopes:
         if colon and drive.lower() == "env":
             if rest.upper() in HOST_VARIABLES:
                 raise CannotLower(f"$env:{rest} depends on the machine that builds", "Give the value by ARG.")
-            return self.session.variables.get(rest)
+            value = self.session.variables.get(rest)
+            if value is None and self.session.start.unread_environment:
+                self.session.late = True
+                return Unknown(f"{rest} of the base")
+            return value
         if colon and drive.lower() in ("global", "script", "local", "private", "variable", "using"):
             lower = rest.lower()
             if drive.lower() in ("global", "script"):

@@ -32,8 +32,6 @@ _KNOWN = {
     "ngen": ("ngen compiles .NET assemblies", "Use a .NET base where that is done."),
     "regsvr32": ("regsvr32 runs code of the DLL", "Write the registry values that it makes with reg add."),
     "sfc": ("sfc checks the running system", "Leave it out."),
-    "bash": ("bash is not lowered in a Windows stage", _SANDBOX),
-    "sh": ("sh is not lowered in a Windows stage", _SANDBOX),
     "make": ("make is not lowered in a Windows stage", _SANDBOX),
     "mingw32-make": ("make is not lowered in a Windows stage", _SANDBOX),
     "npm": ("npm is not lowered in a Windows stage", _SANDBOX),

@@ -19,7 +19,7 @@ from wingo.windows.paths import Components, path_text
 NOT_FOUND = 9009
 """The exit code of cmd when there is no such program."""
 _MAX_DEPTH = 24
-_OTHERS = frozenset({"go", "git", "arc", "innoextract", "7z", "7za", "pwsh"})
+_OTHERS = frozenset({"go", "git", "git-lfs", "arc", "innoextract", "7z", "7za", "pwsh", "sh", "bash"})
 """Programs that are lowered and are none of Windows' own."""
 
 
@@ -69,7 +69,8 @@ def _run(
     own = name in PROGRAMS and not re.search(r"[\\/]", words[0]) and name not in _OTHERS
     if own and not session.tree.base.known:
         # One of Windows' own: it is not worth reading the base's layers to see that it is there.
-        found = None if name == "powershell" and session.start.flavour == "nanoserver" else Item((), Kind.UNKNOWN)
+        lacks = name == "powershell" and session.start.flavour == "nanoserver"
+        found = _brought(session, words[0]) if lacks else Item((), Kind.UNKNOWN)
     else:
         found = find_program(session, words[0], here_first=here_first)
     if found is not None and found.unknown and not own and not session.planning and session.tree.base.load():
@@ -94,6 +95,18 @@ def _run(
         return 0
     reason, advice = advice_for(name, call.arguments)
     raise CannotLower(reason, advice)
+
+
+def _brought(session: Session, written: str) -> Item | None:
+    """A program that Windows lacks: the file that steps put on PATH, or perhaps did."""
+    for text in (session.variables.get("PATH") or "").split(";"):
+        if has_hole(text) or not text.strip('" '):
+            continue
+        place = session.path(text.strip('" '), ())
+        item = _with_ending(session, (*place, written))
+        if item is not None and (item.is_file or session.tree.is_vague(place)) and upcase(place[0]) != "WINDOWS":
+            return item
+    return None
 
 
 def _missing(session: Session, written: str, name: str) -> CommandFailed | CannotLower:

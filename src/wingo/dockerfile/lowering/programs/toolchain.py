@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from wingo.dockerfile.lowering.edits import CheckProgram, RunGit, RunGo
 from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.programs import git_settings
 from wingo.dockerfile.lowering.programs.advice import is_verification
 from wingo.dockerfile.lowering.programs.calls import Call, Program
 from wingo.dockerfile.lowering.session import Session
@@ -69,6 +71,8 @@ def git(session: Session, call: Call) -> int:
     verb = words[0] if words else ""
     if verb == "config":
         return _git_config(session, call)
+    if verb == "lfs":
+        return _git_lfs(session, call, words[1:])
     if verb not in _GIT_VERBS:
         raise CannotLower(f"git {' '.join(words)[:80]} is not lowered", f"git {', '.join(sorted(_GIT_VERBS))} are.")
     if any(
@@ -85,17 +89,14 @@ def _git_config(session: Session, call: Call) -> int:
     """`git config --global NAME VALUE`: as variables that git and go read (git-config, GIT_CONFIG_COUNT)."""
     words = [word for word in call.arguments[1:] if word not in ("--global", "--system", "--add", "--replace-all")]
     scoped = any(word in ("--global", "--system") for word in call.arguments)
+    if scoped and not session.start.toolchain:
+        return git_settings.configure(session, call, call.arguments[1:])
     if len(words) == 4 and words[0] in ("--file", "-f") and not any(word.startswith("-") for word in words[1:]):
         return _run(session, call, RunGit(("git", *call.arguments), path_text(session.directory), environment(session)))
     if not scoped and len(words) == 2 and not words[0].startswith("-"):
         return _run(session, call, RunGit(("git", *call.arguments), path_text(session.directory), environment(session)))
     if len(words) != 2 or words[0].startswith("-"):
         raise CannotLower(f"git {' '.join(call.arguments)[:80]} is not lowered", "git config --global NAME VALUE is.")
-    if not session.start.toolchain:
-        raise CannotLower(
-            "git config --global or --system changes files of the image's own git",
-            "COPY a gitconfig to where it reads it.",
-        )
     if re.match(
         r"(?i)(?:core\.(?:sshcommand|gitproxy|editor|pager|fsmonitor|hookspath)|credential\b.*|alias\.|filter\.|diff\.|include)",
         words[0],
@@ -112,6 +113,23 @@ def _git_config(session: Session, call: Call) -> int:
         session.variables.set(name, value)
     session.note(f"git config {words[0]} holds for the stage's later steps, and is not shipped")
     return 0
+
+
+def git_lfs(session: Session, call: Call) -> int:
+    """`git-lfs …`, which is `git lfs …`."""
+    return _git_lfs(session, call, call.arguments)
+
+
+def _git_lfs(session: Session, call: Call, words: Sequence[str]) -> int:
+    """`git lfs install` sets git's filters; the version is only shown."""
+    if words[:1] == ("install",):
+        if session.start.toolchain:
+            session.note("git lfs install is for the stage's own git: the local one is left as it is")
+            return 0
+        return git_settings.install_lfs(session, call, words[1:])
+    if is_verification(tuple(words)) or tuple(words) == ("env",):
+        return _verify(session, call)
+    raise CannotLower(f"git lfs {' '.join(words)[:80]} is not lowered", "git lfs install is.")
 
 
 def _verify(session: Session, call: Call) -> int:
@@ -164,4 +182,4 @@ def _expect_output(session: Session, operation: RunGo | RunGit) -> None:
             session.tree.vague.add(tuple(map(upcase, path)))
 
 
-PROGRAMS: dict[str, Program] = {"go": go, "git": git}
+PROGRAMS: dict[str, Program] = {"go": go, "git": git, "git-lfs": git_lfs}
