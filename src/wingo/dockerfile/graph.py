@@ -279,10 +279,11 @@ class _Grapher:
                 return self._with_version(self.platform, base), "the platform of the build"
             architecture = self._windows_architecture(base.image)
             return Platform("windows", architecture, release_by_name(base.image)), "the image is for Windows"
-        asked = self.options.platform is not None or self.platform.os == "windows"
-        if not asked and not linux_by_name(base.image) and (evidence := windows_evidence(self.dockerfile, stage)):
-            windows = Platform("windows", self._windows_architecture(base.image))
-            return windows, f"{evidence} is for Windows"
+        nobody_said = self.options.platform is None and not linux_by_name(base.image)
+        if nobody_said and (evidence := windows_evidence(self.dockerfile, stage)):
+            if self.platform.os == "windows":
+                return self._with_version(self.platform, base), f"{evidence} is for Windows"
+            return Platform("windows", self._windows_architecture(base.image)), f"{evidence} is for Windows"
         return self.platform, "the platform of the build"
 
     def _windows_architecture(self, image: Reference) -> str:

@@ -427,3 +427,89 @@ def test_a_go_stage_runs_go_and_never_touches_this_machines_settings() -> None:
         assert not refuse(command, state).fails
     assert not refuse("go build", plan_stage(toolchain=True, environment=(("GOFLAGS", "-toolexec=evil"),))).fails
     assert not refuse("git config --system a.b c", plan_stage()).fails
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        ("[regex]::Escape('a.b c+')", r"a\.b\ c\+"),
+        ("[regex]::Match('v1.23', '[0-9]+').Value", "1"),
+        ("[regex]::Match('k=v', '(.)=(.)').Groups[2].Value", "v"),
+        ("[regex]::Matches('a1b2', '[0-9]').Count", "2"),
+        ("[regex]::Replace('aXb', 'x', '-', 'IgnoreCase')", "a-b"),
+        ("[regex]::IsMatch('ABC', 'abc')", "False"),
+        ("[Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('eA=='))", "x"),
+        ("[Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes('x'))", "eAA="),
+        ("'a' ` + 'b'", "ab"),
+    ],
+)
+def test_more_expressions(expression: str, text: str) -> None:
+    assert written(expression) == text
+
+
+def test_a_trap_takes_an_error_and_goes_on_unless_it_says_break() -> None:
+    goes_on = ps("trap { Set-Content C:\\t $_ } throw 'no'; mkdir C:\\after")
+    assert text_of(goes_on.state, "/t") == b"no\r\n"
+    assert there(goes_on.state, "/after")
+    assert ps_refuse("trap { break } throw 'no'; mkdir C:\\after").fails
+    assert ps_refuse("trap { exit 3 } Remove-Item C:\\none; mkdir C:\\after").reason.startswith(
+        "the step fails with exit code 3"
+    )
+
+
+def test_what_an_expression_cannot_do_ends_its_statement_alone() -> None:
+    shell = ("powershell", "-Command")
+    after = ps("$x = [int]'a'; mkdir C:\\after", shell=shell)
+    assert there(after.state, "/after")
+    assert ps_refuse("$x = [int]'a'; mkdir C:\\after").fails, "with the preference Stop it ends the script"
+    caught = ps("try { $x = [int]'a'; mkdir C:\\no } catch { mkdir C:\\yes }", shell=shell)
+    assert there(caught.state, "/yes")
+    assert not there(caught.state, "/no")
+
+
+WAITING = "while (!(Test-Path C:\\never)) { Start-Sleep -Seconds 6 }; mkdir C:\\after"
+
+
+def test_a_loop_that_waits_for_a_running_windows_is_left() -> None:
+    after = ps(WAITING)
+    assert there(after.state, "/after")
+    assert any("waits" in note for note in after.notes)
+    assert there(ps(WAITING, plan_stage()).state, "/after")
+    # One that counts is no waiting: it ends by itself, and one that never does is stopped.
+    counted = ps("$i = 0; while ($i -lt 3) { $i++; Start-Sleep 1 }; Set-Content -NoNewline C:\\f $i")
+    assert text_of(counted.state, "/f") == b"3"
+    assert "more than" in ps_refuse("while ($true) { $i++; Start-Sleep 1 }").reason
+
+
+def test_a_plan_takes_an_unknown_loop_to_end() -> None:
+    after = ps("while (Test-Path C:\\Windows\\x) { throw 'no' }; mkdir C:\\after", plan_stage())
+    assert after.decided_late
+    do = ps("do { mkdir C:\\once } until (Test-Path C:\\Windows\\x)", plan_stage())
+    assert lines(do) == [r"make directory C:\once"]
+
+
+def test_quotes_that_matter_are_noted() -> None:
+    def notes(text: str) -> list[str]:
+        return [note for note in ps(text, stage(environment=(("V", "1"),))).notes if "double quotes" in note]
+
+    assert not notes('Write-Host "two words"; mkdir "C:\\x"')
+    assert not notes('Set-Content -NoNewline C:\\f "v$($env:V)"')
+    assert not notes('Set-Content C:\\f \\"two words\\"')
+    apart = notes('mkdir "C:\\a;mkdir C:\\b"')
+    assert len(apart) == 1
+    assert "mkdir C:" in apart[0]
+    assert "double quotes" in ps_refuse('if ($env:V -eq "") { mkdir C:\\x }').reason
+
+
+def test_a_cmdlet_that_is_not_lowered_is_no_program() -> None:
+    found = ps_refuse("Get-Printer")
+    assert "the cmdlet Get-Printer is not lowered" in found.reason
+    assert ps_refuse("my-tool x").fails, "a name that is no verb's is a program that is not there"
+
+
+def test_variables_of_a_base_that_was_not_read_are_open() -> None:
+    state = plan_stage(unread_environment=True)
+    assert "«TOOL of the base»" in lines(ps("mkdir C:\\$env:TOOL", state))[0]
+    assert "«TOOL of the base»" in lines(run("mkdir C:\\%TOOL%", state))[0]
+    assert lines(run("if defined TOOL (mkdir C:\\x)", state)) == [r"make directory C:\x"]
+    assert lines(ps("mkdir C:\\a$env:TOOL", plan_stage())) == [r"make directory C:\a"]

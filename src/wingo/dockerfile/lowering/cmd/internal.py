@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from wingo.dockerfile.lowering.cmd.interpreter import MAX_DEPTH, Cmd, Exit, Goto
-from wingo.dockerfile.lowering.cmd.syntax import split_words
+from wingo.dockerfile.lowering.cmd.syntax import DELIMITERS, split_words
 from wingo.dockerfile.lowering.edits import has_hole
 from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.patterns import is_pattern
@@ -60,7 +60,7 @@ class Words:
 
 
 def _words(text: str) -> list[tuple[str, bool]]:
-    pieces = re.finditer(r'(?:"[^"]*"?|[^\s,;="])+', text)
+    pieces = re.finditer(rf'(?:"[^"]*"?|[^{DELIMITERS}"\r\n])+', text)
     return [(piece[0].replace('"', ""), piece[0].startswith('"')) for piece in pieces]
 
 

@@ -10,6 +10,7 @@ from wingo.dockerfile.lowering.powershell.evaluate import PowerShell
 from wingo.dockerfile.lowering.powershell.jumps import ExitScript, LoopJump, Return
 from wingo.dockerfile.lowering.powershell.nodes import Argument, Const
 from wingo.dockerfile.lowering.powershell.parser import parse_script
+from wingo.dockerfile.lowering.powershell.quotes import lost_quotes
 from wingo.dockerfile.lowering.powershell.reader import ParseFault
 from wingo.dockerfile.lowering.powershell.values import Terminating, Unknown, Value, text_of
 from wingo.dockerfile.lowering.programs.calls import Call
@@ -22,7 +23,14 @@ def run_command(session: Session, text: str, call: Call, *, core: bool) -> int:
         block = parse_script(text, core=core)
     except ParseFault as fault:
         session.last_error = f"PowerShell cannot read the command: {fault.message}: {text[fault.at : fault.at + 30]!r}"
+        if lost_quotes(call.line, None, core=core):
+            session.last_error += " (double quotes do not reach PowerShell here: write single ones)"
         return 1
+    if '"' in call.line and (lost := lost_quotes(call.line, block, core=core)):
+        session.note(
+            f"double quotes do not reach PowerShell here, and without them {lost[:60]!r} means something else: "
+            'write single quotes, or \\"'
+        )
     shell = PowerShell(session, call.output, core=core)
     if call.stdin is not None:
         lines: list[Value] = list(call.stdin.splitlines())

@@ -14,7 +14,7 @@ from wingo.dockerfile.lowering.tree import Item, Kind
 from wingo.errors import RequestError
 from wingo.hive.upcase import upcase
 from wingo.windows.command import command_line, split_command_line
-from wingo.windows.paths import Components, path_text
+from wingo.windows.paths import Components, fold, path_text
 
 NOT_FOUND = 9009
 """The exit code of cmd when there is no such program."""
@@ -104,7 +104,9 @@ def _brought(session: Session, written: str) -> Item | None:
             continue
         place = session.path(text.strip('" '), ())
         item = _with_ending(session, (*place, written))
-        if item is not None and (item.is_file or session.tree.is_vague(place)) and upcase(place[0]) != "WINDOWS":
+        folded = fold(place)
+        filled = any(folded[:length] in session.tree.vague for length in range(1, len(folded) + 1))
+        if item is not None and (item.is_file or filled) and folded[:1] != ("WINDOWS",):
             return item
     return None
 
