@@ -36,6 +36,8 @@ IMPLIED = -1
 _READ_SIZE = 1 << 18
 _IN_NODE = frozenset({"path", "linkpath", "size", "uid", "gid", "uname", "gname", "hdrcharset", "charset"})
 """Records that say what a `Node` has in its own fields, or nothing of use."""
+_NO_RECORDS: Mapping[str, str] = {}
+"""One for all: nodes with equal records share them."""
 _REPEATED = ("MSWINDOWS.rawsd", "MSWINDOWS.sd")
 
 
@@ -209,7 +211,7 @@ class _Reading:
         path, escapes = clean(member.name)
         if escapes:
             self.problem("escape", member.name, "the name leads out of the image, and is contained", member.offset)
-        if path.count("/") >= MAX_DEPTH:
+        if len(path) > MAX_DEPTH and path.count("/") >= MAX_DEPTH:
             raise Malformed("tar", f"a path with {path.count('/') + 1} components", offset=member.offset)
         if self.windows:
             below = path[6:] if path.startswith("Files/") else None
@@ -220,8 +222,7 @@ class _Reading:
             if ":" in path:
                 self.other.append(self.node(f"Files/{path}", member, content))
                 return
-        name = path[path.rfind("/") + 1 :]
-        if name.startswith(WHITEOUT):
+        if WHITEOUT in path and (name := path[path.rfind("/") + 1 :]).startswith(WHITEOUT):
             self.white_out(path, name, member)
         elif path:
             self.nodes.append(self.node(path, member, content))
@@ -275,11 +276,12 @@ class _Reading:
             raise Malformed("tar", f"names and records of more than {MAX_KEPT} characters", offset=offset)
 
     def node(self, path: str, member: Member, content: BinaryIO) -> Node:
-        self.keep(len(path) + len(member.link_target), member.offset)
+        target = member.link_target
+        self.keep(len(path) + len(target), member.offset)
         digest = b""
         if left := member.size:
             # Most files are small, and come at once.
-            data = content.read(min(left, _READ_SIZE))
+            data = content.read(left if left < _READ_SIZE else _READ_SIZE)
             hasher = sha256(data)
             left -= len(data)
             while left:
@@ -287,7 +289,6 @@ class _Reading:
                 hasher.update(data)
                 left -= len(data)
             digest = hasher.digest()
-        target = member.link_target
         if not target:
             pass
         elif member.kind is MemberKind.HARDLINK:
@@ -303,7 +304,7 @@ class _Reading:
             member.gid,
             member.mtime,
             target,
-            self.shared(member.pax, member.offset) if member.pax else {},
+            self.shared(member.pax, member.offset) if member.pax else _NO_RECORDS,
             self.number,
             member.offset,
             digest,
@@ -334,11 +335,14 @@ class _Reading:
             value = found.get(key)
             if value is None:
                 continue
-            known = self.texts.setdefault(value, value)
+            known = self.texts.get(value)
+            if known is None:
+                self.texts[value] = value
+                continue
+            size -= len(value)
             if known is not value:
                 # An equal text: nobody can tell.
                 found[key] = known
-                size -= len(value)
         self.keep(size, offset)
         if len(self.same) > 256:
             self.same.clear()

@@ -6,6 +6,7 @@ its diff_id, on whose rules it was read by, and on `VERSION`; the name it is kep
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -30,7 +31,7 @@ class _Listing(msgspec.Struct, array_like=True):
     version: int
     diff_id: str
     os: str
-    records: list[dict[str, str]]
+    records: list[Mapping[str, str]]
     nodes: list[_Row]
     hives: list[_Row]
     other: list[_Row]
@@ -43,30 +44,19 @@ class _Listing(msgspec.Struct, array_like=True):
 
 def encode_listing(files: LayerFiles) -> bytes | None:
     """The listing as bytes; None when a name in it is no Unicode, which msgpack cannot say."""
-    records: list[dict[str, str]] = []
+    records: list[Mapping[str, str]] = []
     numbers: dict[int, int] = {}
 
     def rows(nodes: tuple[Node, ...]) -> list[_Row]:
-        return [row(node) for node in nodes]
-
-    def row(node: Node) -> _Row:
-        number = numbers.get(id(node.pax))
-        if number is None:
-            number = numbers[id(node.pax)] = len(records)
-            records.append(dict(node.pax))
-        return (
-            node.path,
-            _NUMBERS[node.kind],
-            node.size,
-            node.mode,
-            node.uid,
-            node.gid,
-            node.mtime,
-            node.link_target,
-            number,
-            node.offset,
-            node.sha256,
-        )
+        rows = []
+        for node in nodes:
+            path, kind, size, mode, uid, gid, mtime, target, pax, _, offset, digest = msgspec.structs.astuple(node)
+            number = numbers.get(id(pax))
+            if number is None:
+                number = numbers[id(pax)] = len(records)
+                records.append(pax)
+            rows.append((path, _NUMBERS[kind], size, mode, uid, gid, mtime, target, number, offset, digest))
+        return rows
 
     nodes, hives, other = rows(files.nodes), rows(files.hives), rows(files.other)
     listing = _Listing(
