@@ -26,11 +26,11 @@ _MAX_DIGITS = 11
 
 
 class _Layout(msgspec.Struct, frozen=True):
-    """Where the values are in a header of some length.
+    r"""Where the values are in a header of some length.
 
     Attributes:
         keys: of the records.
-        marks: what stands before each value, and behind the last: `30 mtime=`, `\\n30 atime=`, `\\n`.
+        marks: what stands before each value, and behind the last: `30 mtime=`, `\n30 atime=`, `\n`.
         split: cuts such a header into marks and values, in turns.
     """
 

@@ -58,7 +58,7 @@ class TarContent(Stream):
         """Some bytes, at most `size`; all that are left when it is negative; raises what `some` raises."""
         if size is None or size < 0:
             return super().read(-1)
-        data = self._blocks.some(size if size < self.left else self.left)
+        data = self._blocks.some(min(self.left, size))
         self.left -= len(data)
         return data
 

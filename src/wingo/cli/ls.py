@@ -10,7 +10,7 @@ from wingo.cli.exit_codes import OK
 from wingo.cli.listing import PLACE_HELP, add_image, chosen_of, open_places, unread_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from wingo.host import Host
     from wingo.pipeline.choosing import Chosen
@@ -70,12 +70,12 @@ def run(args: argparse.Namespace, host: Host) -> int:
         return OK
     above = view.find(args.path)
     base = above.path if above is not None else ""
-    windows = view.image.config.os == "windows"
+    line = _line_maker(long=args.long, windows=view.image.config.os == "windows")
     for start in range(0, len(nodes), _AT_ONCE):
-        lines = []
-        for node in nodes[start : start + _AT_ONCE]:
-            name = node.path if args.recursive or node.path == base else node.name
-            lines.append(printable(_long(node, name, windows=windows) if args.long else _short(node, name)))
+        lines = [
+            printable(line(node, node.path if args.recursive or node.path == base else node.name))
+            for node in nodes[start : start + _AT_ONCE]
+        ]
         host.console.result("\n".join(lines))
     return OK
 
@@ -95,36 +95,50 @@ def _listed(view: View, path: str, chosen: Chosen, unread: str, *, recursive: bo
         yield from view.children(path)
 
 
-def _short(node: Node, name: str) -> str:
+def _line_maker(*, long: bool, windows: bool) -> Callable[[Node, str], str]:
+    """What gives a node's line, by the name that it is to be shown by; there may be a hundred thousand."""
     from wingo.archive.unpack import MemberKind
 
-    return name + ("/" if node.kind is MemberKind.DIRECTORY else "")
+    file, directory, link = MemberKind.FILE, MemberKind.DIRECTORY, MemberKind.SYMLINK
+    letter_of = {id(kind): _LETTERS.get(kind.value, "-") for kind in MemberKind}
 
+    def short_line(node: Node, name: str) -> str:
+        return f"{name}/" if node.kind is directory else name
 
-def _long(node: Node, name: str, *, windows: bool) -> str:
-    from wingo.archive.unpack import MemberKind
+    def long_line(node: Node, name: str) -> str:
+        kind, target = node.kind, node.link_target
+        letters = _letters(node.attributes or 0) if windows else f"{_mode(node.mode)} {node.uid}:{node.gid}"
+        size = node.size if kind is file else "-"
+        if kind is directory:
+            name += "/"
+        elif target:
+            name += f" -> {target}" if kind is link else f" = {target}"
+        where = "-" if node.implied else node.layer + 1
+        return f"{letter_of[id(kind)]}{letters} {size:>11} {_time(node.mtime):<16} {where:>3}  {name}"
 
-    if windows:
-        letters = _letters(node.attributes or 0)
-        owner = ""
-    else:
-        letters, owner = _mode(node.mode), f" {node.uid}:{node.gid}"
-    size = str(node.size) if node.kind is MemberKind.FILE else "-"
-    arrow = ""
-    if node.link_target:
-        arrow = f" -> {node.link_target}" if node.kind is MemberKind.SYMLINK else f" = {node.link_target}"
-    where = "-" if node.implied else str(node.layer + 1)
-    letter = _LETTERS.get(node.kind.value, "-")
-    return f"{letter}{letters}{owner} {size:>11} {_time(node.mtime):<16} {where:>3}  {_short(node, name)}{arrow}"
+    return long_line if long else short_line
 
 
 def _time(seconds: int) -> str:
+    days, rest = divmod(seconds, 86_400)
+    day = _day(days)
+    return f"{day} {_clock(rest // 60)}" if day else "-"
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    """A day since 1970, "2024-01-09"; "" when no calendar has it."""
     import datetime as dt
 
     try:
-        return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(" ")[:16]
-    except (ValueError, OverflowError, OSError):
-        return "-"
+        return (dt.date(1970, 1, 1) + dt.timedelta(days)).isoformat()
+    except OverflowError:
+        return ""
+
+
+@lru_cache(maxsize=1440)
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 @lru_cache(maxsize=256)
@@ -179,6 +193,7 @@ def _list_layer(args: argparse.Namespace, host: Host, chosen: Chosen) -> int:
     files = chosen.view.layers[number]
     assert files is not None
     windows = files.os == "windows"
+    line = _line_maker(long=args.long, windows=windows)
     nodes = sorted(_of_layer(files), key=lambda item: item[0])
     inside = [(name, node) for name, node in nodes if name.startswith(args.path.strip("/"))]
     removed = sorted(("Files/" if windows else "") + path for path in files.whiteouts)
@@ -196,7 +211,7 @@ def _list_layer(args: argparse.Namespace, host: Host, chosen: Chosen) -> int:
         )
         return OK
     for name, node in inside:
-        host.console.result(printable(_long(node, name, windows=windows) if args.long else _short(node, name)))
+        host.console.result(printable(line(node, name)))
     for path in removed:
         host.console.result(printable(f"removed: {path}"))
     for path in files.opaque:

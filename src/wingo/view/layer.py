@@ -281,7 +281,7 @@ class _Reading:
         digest = b""
         if left := member.size:
             # Most files are small, and come at once.
-            data = content.read(left if left < _READ_SIZE else _READ_SIZE)
+            data = content.read(min(_READ_SIZE, left))
             hasher = sha256(data)
             left -= len(data)
             while left:

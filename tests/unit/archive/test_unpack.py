@@ -266,6 +266,8 @@ PACKERS = {
     "gzip members": lambda data: gzip.compress(data[:1000]) + gzip.compress(b"") + gzip.compress(data[1000:]),
     "zstd": zstandard.compress,
     "zstd frames": lambda data: zstandard.compress(data[:1000]) + zstandard.compress(data[1000:]),
+    "gzip, zeros behind": lambda data: gzip.compress(data) + bytes(100_000),
+    "gzip members, zeros between": lambda data: gzip.compress(data[:1000]) + bytes(9) + gzip.compress(data[1000:]),
     "plain": lambda data: data,
 }
 
@@ -296,6 +298,9 @@ def test_nothing_at_all_is_plain_and_empty() -> None:
         gzip.compress(PLAIN)[:50],
         gzip.compress(PLAIN)[:-8] + bytes(8),
         gzip.compress(PLAIN) + b"garbage",
+        gzip.compress(PLAIN) + bytes(600) + b"garbage",
+        gzip.compress(PLAIN) + b"\x1f",
+        gzip.compress(PLAIN) + gzip.compress(PLAIN)[:-1],
         gzip.compress(PLAIN)[:100] + b"\xff" * 100,
         b"\x1f\x8b\x08",
         b"\x1f\x8b\x07" + bytes(20),
@@ -309,6 +314,9 @@ def test_nothing_at_all_is_plain_and_empty() -> None:
         "cut early",
         "checksum",
         "garbage",
+        "zeros and garbage",
+        "half a magic",
+        "second member cut",
         "damage",
         "header",
         "method",
@@ -422,3 +430,38 @@ def test_a_value_with_line_breaks() -> None:
     value = "1\n5 a=b\n\n"
     (found,) = members(written(lambda tar: tar.addfile(info("f", pax_headers={"comment": value}))))
     assert found.pax == {"comment": value}
+
+
+def test_records_of_the_same_length_in_another_layout() -> None:
+    """An extended header is as long as the one before and is none of its kind: a mark differs, or a value has what looks like one."""
+    first = [b"aaaa=1111", b"b=2222"]
+    others = [
+        [b"aaab=1111", b"b=2222"],
+        [b"aaaa=111", b"bb=2222"],
+        [b"aaaa=1\n1=", b"b=\n=\n "],
+        [b"b=2222", b"aaaa=1111"],
+    ]
+    data = b"".join(pax_header(*records) + patched({}) for records in (first, *others, first))
+    assert [list(item.pax.items()) for item in members(data)] == [
+        [tuple(record.decode().split("=", 1)) for record in records] for records in (first, *others, first)
+    ]
+    with pytest.raises(Malformed, match="damaged extended header"):
+        members(pax_header(*first) + patched({}) + pax_header(raw=b"13 aaaa=1111\n9 b=2222x") + patched({}))
+
+
+def test_a_key_that_stands_twice_and_values_of_other_bytes() -> None:
+    data = pax_header(b"k=1", b"k=2") + patched({}) + pax_header(b"k=3", b"k=4") + patched({})
+    data += pax_header(b"k=\xff\xff") + patched({}) + pax_header(b"k=\xfe\xfe") + patched({})
+    assert [item.pax for item in members(data)] == [
+        {"k": "2"},
+        {"k": "4"},
+        {"k": "\udcff\udcff"},
+        {"k": "\udcfe\udcfe"},
+    ]
+
+
+def test_a_time_in_the_records_makes_the_headers_own_of_no_account() -> None:
+    header = pax_header(b"mtime=12.5") + patched({(136, 148): b"no number!!\0"})
+    assert members(header)[0].mtime == 12
+    with pytest.raises(Malformed, match="octal"):
+        members(patched({(136, 148): b"no number!!\0"}))
