@@ -24,6 +24,7 @@ fuse-overlayfs:fuse-overlayfs:stacks layers where the kernel does not
 slirp4netns:slirp4netns:gives containers a way outside
 newuidmap:uidmap:gives the containers of an ordinary user more than one user
 wine64:wine64:starts Windows images, without a display
+wixl:wixl:makes an MSI installer, which Wine runs in a Dockerfile
 hivexsh:libhivex-bin python3-hivex:reads our registry hives, as an independent reader
 busybox:busybox-static:the small Linux base on which Dockerfiles are built
 debootstrap:debootstrap:a real distribution, in which a Dockerfile installs packages

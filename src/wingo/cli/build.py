@@ -53,6 +53,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--cache-from", action="append", metavar="PLACE", help="take steps' results from there: a reference or oci:DIR"
     )
     group.add_argument("--cache-to", action="append", metavar="PLACE", help="write steps' results to there")
+    group.add_argument(
+        "--step-timeout", metavar="TIME", help="a RUN that takes longer fails: 90s, 10m; default: none, 30m under Wine"
+    )
     group.add_argument("--explain", action="store_true", help="print the plan as it goes")
     add_settings(parser)
     add_output(parser)
@@ -102,6 +105,8 @@ _OF_DOCKERFILES = (
     "build_arg",
     "build_context",
     "secret",
+    "run_windows",
+    "step_timeout",
     "allow_network",
     "no_cache",
     "cache_from",
@@ -113,6 +118,7 @@ _OF_DOCKERFILES = (
 def _of_dockerfile(args: argparse.Namespace, targets: tuple[str, ...], host: Host) -> tuple[BuildReport, Settings]:
     """Builds a Dockerfile."""
     from wingo.errors import RequestError
+    from wingo.launch.spec import parse_duration
     from wingo.pipeline.dockerfile_build import DockerfileBuild, build_dockerfile
     from wingo.pipeline.dockerfile_cache import cache_places
     from wingo.pipeline.dockerfile_request import read_dockerfile_request
@@ -133,6 +139,7 @@ def _of_dockerfile(args: argparse.Namespace, targets: tuple[str, ...], host: Hos
         allow_network=args.allow_network,
         no_cache=args.no_cache,
         explain=args.explain,
+        step_timeout=parse_duration(args.step_timeout, "--step-timeout") if args.step_timeout else 0.0,
         cache_from=cache_places(args.cache_from or (), "--cache-from"),
         cache_to=cache_places(args.cache_to or (), "--cache-to"),
     )

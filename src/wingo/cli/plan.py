@@ -51,6 +51,11 @@ def add_dockerfile(parser: argparse.ArgumentParser) -> None:
         "--build-context", action="append", metavar="NAME=DIR", help="a directory or docker-image://… to copy from"
     )
     group.add_argument("--secret", action="append", metavar="id=NAME,src=FILE", help="a secret for RUN --mount")
+    group.add_argument(
+        "--run-windows",
+        choices=("wine",),
+        help="run Windows programs that are no edits, installers for instance, under Wine, which is not Windows",
+    )
 
 
 def asked_of(args: argparse.Namespace, context: str, platforms: tuple[str, ...]) -> Asked:
@@ -65,6 +70,7 @@ def asked_of(args: argparse.Namespace, context: str, platforms: tuple[str, ...])
         build_args=tuple(args.build_arg or ()),
         contexts=tuple(args.build_context or ()),
         secrets=tuple(args.secret or ()),
+        run_windows=args.run_windows or "",
     )
 
 

@@ -597,6 +597,8 @@ class _StagePlanner:
         count = len(found.edits)
         why = f"{count} edit{'s' * (count != 1)}" if count else "it changes nothing"
         kind = StepKind.LOWERED
+        if any(edit.startswith("run the Windows program ") for edit in found.edits):
+            kind, why = StepKind.WINE, f"run by Wine, which is not Windows; {why}"
         if self.facts.toolchain is not None and any(edit.startswith("run go ") for edit in found.edits):
             kind, output = StepKind.GO, self.planner.output_platform(self.node.stage.number)
             why = f"the local Go compiles for {output.os}/{output.architecture}; {why}"

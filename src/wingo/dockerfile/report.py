@@ -17,7 +17,7 @@ class StepReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
 
     Attributes:
         line: in the Dockerfile.
-        kind: "go", "sandbox", "lowered", "files", "metadata" or "impossible".
+        kind: "go", "sandbox", "lowered", "wine", "files", "metadata" or "impossible".
         edits: of a lowered step.
     """
 

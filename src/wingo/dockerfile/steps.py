@@ -20,6 +20,7 @@ class StepKind(Enum):
     GO = "go"
     SANDBOX = "sandbox"
     LOWERED = "lowered"
+    WINE = "wine"
     FILES = "files"
     METADATA = "metadata"
     IMPOSSIBLE = "impossible"

@@ -27,13 +27,16 @@ _EXTENSION = re.compile(
 """Endings of what is surely a file: `Bonobo.Git.Server` is a directory."""
 
 
-def begin_stage(facts: BaseFacts, brings: Brings | None = None, *, has_base: bool = True) -> PlannedWindowsStage:
+def begin_stage(
+    facts: BaseFacts, brings: Brings | None = None, *, has_base: bool = True, runs_programs: bool = False
+) -> PlannedWindowsStage:
     """A Windows stage as its base leaves it.
 
     Args:
         facts: of the base.
         brings: tells what COPY brings from the build context.
         has_base: False for `FROM scratch`.
+        runs_programs: the build has something that runs Windows programs.
     """
     state = State(
         tree=Tree(UnreadBase() if has_base else NoBase()),
@@ -41,6 +44,7 @@ def begin_stage(facts: BaseFacts, brings: Brings | None = None, *, has_base: boo
         architecture=facts.platform.architecture,
         unread_environment=facts.assumed and not facts.known_config,
         toolchain=facts.toolchain is not None,
+        runs_programs=runs_programs,
         planning=True,
     )
     return PlannedWindowsStage(state, brings)

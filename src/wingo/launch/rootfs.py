@@ -94,6 +94,7 @@ def run_in_rootfs(
     on_output: Callable[[str, bytes], None] = lambda _stream, _data: None,
     engine: Runtime | str = "auto",
     on_start: Callable[[Running], None] = lambda _running: None,
+    ending: Callable[[int, str], tuple[int, str]] | None = None,
 ) -> RootfsResult:
     """Runs a program to its end.
 
@@ -104,6 +105,7 @@ def run_in_rootfs(
         on_output: is told what it prints: "stdout" or "stderr", and the bytes.
         engine: what executes it: a runtime, or one of `wingo.launch.engines.ENGINES`.
         on_start: is given what can stop it, from another thread or a signal handler.
+        ending: see `wingo.launch.runtime.Prepared`.
 
     Raises:
         RequestError: a user or a mount that cannot be.
@@ -157,6 +159,7 @@ def run_in_rootfs(
                 stdio=theirs,
                 terminal=False,
                 now=now,
+                ending=ending,
             )
         )
         close_all(theirs)

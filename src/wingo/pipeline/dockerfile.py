@@ -18,7 +18,7 @@ from wingo.dockerfile.report import step_lines, step_report
 from wingo.dockerfile.settings import healthcheck_document
 from wingo.dockerfile.source import DockerfileError, printable
 from wingo.dockerfile.steps import CopyFiles, MakeDirectory, RunGo, RunLowered, RunSandbox, Step
-from wingo.dockerfile.windows_stage import begin_stage
+from wingo.dockerfile.windows_stage import PlannedWindowsStage, begin_stage
 from wingo.errors import RequestError
 from wingo.image.derive import AddedLayer, ConfigPatch, common_family, derive, make_index, raw_settings
 from wingo.image.model import Image, Index
@@ -116,16 +116,17 @@ class Building:
             return self.bases.facts(reference, platform)
 
         needed: set[tuple[Reference, Platform]] = set()
-        plan = plan_dockerfile(
-            dockerfile, options, facts=facts, windows=lambda found: begin_stage(found, brings), graph=graph
-        )
+        runs_programs = self.request.dockerfile.run_windows
+
+        def begin(found: BaseFacts) -> PlannedWindowsStage:
+            return begin_stage(found, brings, runs_programs=runs_programs)
+
+        plan = plan_dockerfile(dockerfile, options, facts=facts, windows=begin, graph=graph)
         for stage in plan.stages:
             if stage.base.kind is SourceKind.IMAGE and stage.base.image is not None and not stage.compiles_only:
                 needed.add((stage.base.image, stage.platform))
         if any(facts_of.facts.assumed and not facts_of.compiles_only for facts_of in plan.stages):
-            plan = plan_dockerfile(
-                dockerfile, options, facts=facts, windows=lambda found: begin_stage(found, brings), graph=graph
-            )
+            plan = plan_dockerfile(dockerfile, options, facts=facts, windows=begin, graph=graph)
         return graph, plan
 
     # One image
@@ -175,7 +176,8 @@ class Building:
             assert stage.base.image is not None
             image = self.bases.image(stage.base.image, stage.platform)
         if stage.settings.windows:
-            return WindowsStage(image, stage.facts, self.places, epoch, threads)
+            runs_programs = self.request.dockerfile.run_windows
+            return WindowsStage(image, stage.facts, self.places, epoch, threads, runs_programs=runs_programs)
         if only:
             return ToolchainStage()
         return LinuxStage(image, stage.platform, self.places, epoch, threads)

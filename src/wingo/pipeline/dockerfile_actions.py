@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,12 +13,13 @@ import msgspec
 from wingo.archive.entry import Content
 from wingo.dockerfile.graph import Source, SourceKind
 from wingo.dockerfile.lowering import Answer, UnpackedFile
-from wingo.dockerfile.lowering.edits import ExtractArchive
+from wingo.dockerfile.lowering.edits import ExtractArchive, RunProgram
 from wingo.dockerfile.plan import StagePlan
 from wingo.dockerfile.source import At, DockerfileError, printable
 from wingo.dockerfile.steps import CopyFiles, RunGo, RunLowered, RunSandbox
 from wingo.errors import ContentError, HostError
 from wingo.golang.fingerprint import Watch
+from wingo.hive.edit import Edit as HiveEdit
 from wingo.oci.platform import Platform
 from wingo.pipeline.dockerfile_cache import StepCache
 from wingo.pipeline.dockerfile_copy import Placed, place, stage_path
@@ -34,12 +36,16 @@ from wingo.pipeline.dockerfile_go import GoRunner
 from wingo.pipeline.dockerfile_image_files import image_tree
 from wingo.pipeline.dockerfile_memory import Changed, WorkDirectory, with_digest
 from wingo.pipeline.dockerfile_stages import BuiltStage, LinuxStage, ToolchainStage, ViewTree
-from wingo.pipeline.dockerfile_windows import Tools, WindowsStage, work_directory
+from wingo.pipeline.dockerfile_windows import Tools, WindowsStage, tree_key, work_directory
 
 if TYPE_CHECKING:
+    from wingo.dockerfile.bases import BaseFacts
+    from wingo.dockerfile.lowering import State
     from wingo.host import Host
+    from wingo.image.model import Image
     from wingo.pipeline.dockerfile_bases import DockerfileBases
     from wingo.pipeline.dockerfile_build import DockerfileBuild
+    from wingo.pipeline.dockerfile_wine import WineRunner
     from wingo.pipeline.places import Places
 
 _KIND = "dockerfile-steps"
@@ -63,6 +69,7 @@ class _Kept(msgspec.Struct, frozen=True):
     removed: tuple[str, ...] = ()
     status: int = 0
     output: str = ""
+    registry: tuple[HiveEdit, ...] = ()
 
 
 class Actions:
@@ -245,26 +252,58 @@ class Actions:
             fetch=self._fetch_for_step,
             unpack=self._unpack,
             remembered=self._remembered_answer,
+            program=self._run_program,
+            described=lambda: self._wine_runner.wine.described,
         )
         with self.places.cache.lock(f"dockerfile-{os.path.basename(root)}"):
             return stage.run(action, tools, at, created_by)
 
     def _remembered_answer(self, key: str, make: Callable[[], Answer]) -> Answer:
+        return self._answer(_key("windows", key), lambda: self._keep_answer(make()))
+
+    @cached_property
+    def _wine_runner(self) -> WineRunner:
+        from wingo.pipeline.dockerfile_wine import WineRunner
+
+        return WineRunner(
+            self.host, self.places, allow_network=self.request.allow_network, seconds=self.request.step_timeout
+        )
+
+    def _run_program(self, operation: RunProgram, state: State, base: Image | None, facts: BaseFacts, at: At) -> Answer:
+        """A Windows program, run by Wine over the stage's files and registry."""
+        wine = self._wine_runner
+        self.asks_again = True  # another Wine may do otherwise
+        below = (base.digest if base is not None else "", tree_key(state.tree), state.registry.changes, state.user)
+        key = _key("program", operation, below, wine.wine.described)
+
+        def run() -> _Kept:
+            task = self.places.progress.start(" ".join(operation.argv)[:60])
+            try:
+                return wine.run(operation, state, base, facts, at, self._keep_answer)
+            finally:
+                task.done()
+
+        return self._answer(key, run)
+
+    def _keep_answer(self, answer: Answer) -> _Kept:
+        found = [
+            Found(item.path, item.kind, content=item.content, target=item.target)
+            for item in answer.files
+            if item.kind != "removed"
+        ]
+        removed = tuple(item.path for item in answer.files if item.kind == "removed")
+        kept = self._keep(Changed(tuple(found), removed), answer.output, answer.status)
+        return msgspec.structs.replace(kept, registry=answer.registry)
+
+    def _answer(self, key: str, make: Callable[[], _Kept]) -> Answer:
         def run() -> _Kept:
             self.ran += 1
-            answer = make()
-            found = [
-                Found(item.path, item.kind, content=item.content, target=item.target)
-                for item in answer.files
-                if item.kind != "removed"
-            ]
-            removed = tuple(item.path for item in answer.files if item.kind == "removed")
-            return self._keep(Changed(tuple(found), removed), answer.output, answer.status)
+            return make()
 
-        kept = self._remembered(_key("windows", key), run)
+        kept = self._remembered(key, run)
         files = [UnpackedFile(path, kind="removed") for path in kept.removed]
         files += [UnpackedFile(item.path, item.content, item.kind, item.target) for item in self._found(kept)]
-        return Answer(tuple(files), kept.status, kept.output)
+        return Answer(tuple(files), kept.status, kept.output, kept.registry)
 
     def _fetch_for_step(self, url: str, at: At) -> Content:
         """What a step downloads: as with everything that a step does, not again while its text is the same."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wingo.pipeline.dockerfile import Building
     from wingo.pipeline.request import BuildRequest
 
-_NOT_IN_KEY = ("dockerfile", "build", "secrets", "no_cache", "explain", "cache_from", "cache_to")
+_NOT_IN_KEY = ("dockerfile", "build", "secrets", "no_cache", "explain", "step_timeout", "cache_from", "cache_to")
 """What says how to work, or is in the key in another form: the Dockerfile by its digest. A secret's value never counts."""
 
 
@@ -40,6 +40,7 @@ class DockerfileBuild(msgspec.Struct, frozen=True, kw_only=True):
         allow_network: steps that fetch something may.
         no_cache: every step is done anew.
         explain: the plan is told as it goes.
+        step_timeout: seconds that a RUN may take; 0: no limit in the sandbox, half an hour under Wine.
         cache_from: places that steps' results are taken from.
         cache_to: places that they are written to.
     """
@@ -49,6 +50,7 @@ class DockerfileBuild(msgspec.Struct, frozen=True, kw_only=True):
     allow_network: bool = False
     no_cache: bool = False
     explain: bool = False
+    step_timeout: float = 0.0
     cache_from: tuple[Place, ...] = ()
     cache_to: tuple[Place, ...] = ()
 

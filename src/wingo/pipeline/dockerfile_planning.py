@@ -44,7 +44,7 @@ def _plan(request: DockerfileRequest, number: int, facts: Facts, brings: Brings)
         request.dockerfile,
         options,
         facts=facts,
-        windows=lambda found: begin_stage(found, brings),
+        windows=lambda found: begin_stage(found, brings, runs_programs=request.run_windows),
         graph=graph,
     )
 

@@ -35,6 +35,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         build_args: `NAME=VALUE`, or `NAME` for the environment's value.
         contexts: `NAME=DIRECTORY` or `NAME=docker-image://REFERENCE`.
         secrets: `id=NAME,src=FILE` or `id=NAME,env=VARIABLE`.
+        run_windows: "wine", or "": Windows programs that are not lowered are impossible.
     """
 
     file: str = ""
@@ -44,6 +45,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     build_args: tuple[str, ...] = ()
     contexts: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    run_windows: str = ""
 
 
 class DockerfileRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,7 @@ class DockerfileRequest(msgspec.Struct, frozen=True, kw_only=True):
         directories: of `--build-context`, absolute, by name.
         options: one for each platform that is asked for.
         secrets: where each is, by its id: a file or a variable.
+        run_windows: whether Wine runs Windows programs that are not lowered.
     """
 
     dockerfile: Dockerfile
@@ -65,6 +68,7 @@ class DockerfileRequest(msgspec.Struct, frozen=True, kw_only=True):
     directories: Mapping[str, str]
     options: tuple[Options, ...]
     secrets: Mapping[str, Secret]
+    run_windows: bool = False
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -115,6 +119,7 @@ def read_dockerfile_request(asked: Asked, host: Host) -> DockerfileRequest:
         directories=directories,
         options=options,
         secrets=dict(_secret(text, host) for text in asked.secrets),
+        run_windows=bool(asked.run_windows),
     )
 
 

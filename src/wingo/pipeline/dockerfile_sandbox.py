@@ -187,6 +187,7 @@ def _run(
                 user=action.user,
                 mounts=tuple(mounts),
                 network=_network(actions, action),
+                timeout=actions.request.step_timeout,
                 platform=stage.platform,
             )
             try:

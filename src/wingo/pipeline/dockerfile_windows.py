@@ -30,7 +30,7 @@ from wingo.dockerfile.lowering import (
     registry_edits,
     with_user_hive,
 )
-from wingo.dockerfile.lowering.edits import Download, ExtractArchive, RunGit, RunGo
+from wingo.dockerfile.lowering.edits import Download, ExtractArchive, RunGit, RunGo, RunProgram
 from wingo.dockerfile.lowering.outcome import CannotLower
 from wingo.dockerfile.lowering.registry import stage_registry
 from wingo.dockerfile.source import At, DockerfileError
@@ -67,6 +67,8 @@ class Tools(msgspec.Struct, frozen=True):
     Attributes:
         go: runs the toolchain and git.
         work: the directory that they run over.
+        described: names what runs Windows programs, with its version.
+        program: runs a Windows program over the stage's files and registry.
         remembered: gives back the answer of an operation that was done before over the same files.
     """
 
@@ -77,6 +79,8 @@ class Tools(msgspec.Struct, frozen=True):
     fetch: Fetch
     unpack: Unpack
     remembered: Callable[[str, Callable[[], Answer]], Answer]
+    described: Callable[[], str]
+    program: Callable[[RunProgram, State, Image | None, BaseFacts, At], Answer]
 
 
 class WindowsStage:
@@ -85,9 +89,19 @@ class WindowsStage:
     Attributes:
         base: None: nothing is below.
         added: the layers of files above it.
+        under: what ran Windows programs for it: "wine-8.0 (…)"; "" for nothing.
     """
 
-    def __init__(self, base: Image | None, facts: BaseFacts, places: Places, epoch: int, threads: int) -> None:
+    def __init__(
+        self,
+        base: Image | None,
+        facts: BaseFacts,
+        places: Places,
+        epoch: int,
+        threads: int,
+        *,
+        runs_programs: bool = False,
+    ) -> None:
         self.base, self.facts, self.places, self.epoch, self.threads = base, facts, places, epoch, threads
         self.added: list[AddedLayer] = []
         self.notes: list[str] = []
@@ -96,7 +110,9 @@ class WindowsStage:
             flavour=facts.flavour,
             architecture=facts.platform.architecture,
             toolchain=facts.toolchain is not None,
+            runs_programs=runs_programs,
         )
+        self.under = ""
         self._hives_read = False
 
     def _unread(self, base: Image | None, facts: BaseFacts) -> NoBase | UnreadBase | LazyBase:
@@ -108,6 +124,7 @@ class WindowsStage:
         """Another one, for a stage that stands on this one."""
         other = WindowsStage(self.base, self.facts, self.places, self.epoch, self.threads)
         other.added, other.state, other._hives_read = list(self.added), self.state, self._hives_read
+        other.under = self.under
         return other
 
     def tree(self) -> Files:
@@ -176,9 +193,15 @@ class WindowsStage:
             raise DockerfileError(at, str(error), hint=error.hint) from error
         match outcome:
             case Impossible(reason, advice):
+                if outcome.fails and any(isinstance(edit, RunProgram) for edit in outcome.edits):
+                    advice = f"{tools.described()} ran it, which is not Windows: there it may end otherwise."
                 raise DockerfileError(at, reason, hint=advice)
             case Lowered():
-                return self._take(self._with_user_hive(outcome.state, at), created_by, at), outcome.notes
+                comment = ""
+                if any(isinstance(edit, RunProgram) for edit in outcome.edits):
+                    self.under = tools.described()
+                    comment = f"run by {self.under}, not by Windows"
+                return self._take(self._with_user_hive(outcome.state, at), created_by, at, comment), outcome.notes
 
     def _with_user_hive(self, state: State, at: At) -> State:
         if state.registry.changes == self.state.registry.changes:
@@ -216,8 +239,10 @@ class WindowsStage:
                 return Answer(tuple(_unpacked(member) for member in members))
             case RunGo(argv, directory, environment) | RunGit(argv, directory, environment):
                 command = Command(argv, environment, directory)
-                key = f"{_tree_key(needs.state.tree)} {command!r} {tools.go.identity(tools.version)} {tools.platform}"
+                key = f"{tree_key(needs.state.tree)} {command!r} {tools.go.identity(tools.version)} {tools.platform}"
                 return tools.remembered(key, lambda: self._run_tool(command, needs.state, tools, at))
+            case RunProgram():
+                return tools.program(operation, needs.state, self.base, self.facts, at)
         raise AssertionError(operation)
 
     def _run_tool(self, command: Command, state: State, tools: Tools, at: At) -> Answer:
@@ -260,7 +285,7 @@ class WindowsStage:
 
     # Layers
 
-    def _take(self, state: State, created_by: str, at: At) -> bool:
+    def _take(self, state: State, created_by: str, at: At, comment: str = "") -> bool:
         """Goes on from a state; the difference of the files becomes a layer."""
         before, self.state = self.state, state
         if self.facts.toolchain is not None and self.base is None:
@@ -276,7 +301,8 @@ class WindowsStage:
             raise DockerfileError(at, str(error), hint=error.hint) from error
         self.notes += planned.notes
         layer = self.places.cache.pack(planned.recipe, threads=self.threads)
-        self.added.append(AddedLayer(layer, History(created=rfc3339(self.epoch), created_by=created_by)))
+        line = History(created=rfc3339(self.epoch), created_by=created_by, comment=comment)
+        self.added.append(AddedLayer(layer, line))
         return True
 
     def registry_layer(self) -> AddedLayer | None:
@@ -291,9 +317,8 @@ class WindowsStage:
         if plan is None:
             return None
         layer = pack_registry_layer(plan, self.places, created_by="wingo build", epoch=self.epoch)
-        line = History(
-            created=rfc3339(self.epoch), created_by="wingo build", comment=f"registry: {', '.join(plan.changed)}"
-        )
+        comment = f"registry: {', '.join(plan.changed)}" + (f"; some of it by {self.under}" if self.under else "")
+        line = History(created=rfc3339(self.epoch), created_by="wingo build", comment=comment)
         return AddedLayer(layer, line)
 
 
@@ -317,7 +342,8 @@ def _materialised(tree: Tree) -> list[Found]:
     return found
 
 
-def _tree_key(tree: Tree) -> str:
+def tree_key(tree: Tree) -> str:
+    """A digest of what steps made."""
     from wingo.pipeline.dockerfile_memory import MemoryTree
 
     return MemoryTree({item.path: item for item in _materialised(tree)}).digest()

@@ -53,7 +53,7 @@ def prepare_windows(
     owner = (identity.uid_outside(0), identity.gid_outside(0)) if identity.way == "shifted" else None
     folder = os.path.join(places.cache.root, "wine")
     prefix = prepared_prefix(wine, folder, runner, places.cache.lock, places.progress.note, owner)
-    directory, drive, read = _drive(image, spec.user, prefix, owner, places, with_base=with_base)
+    directory, drive, read = laid_out_drive(image, spec.user, prefix, owner, places, with_base=with_base)
     names = Names([os.path.join(prefix.root, DRIVE), os.path.join(directory, "root", DRIVE)])
     prepared = Prepared(
         translate(spec, wine, names, drive.account),
@@ -68,7 +68,7 @@ def prepare_windows(
     return prepared, read
 
 
-def _drive(
+def laid_out_drive(
     image: Image, user: str, prefix: Prefix, owner: Owner, places: Places, *, with_base: bool
 ) -> tuple[str, Drive, int]:
     """The image's laid out drive, made when it is not there; and how many layers were read for it."""

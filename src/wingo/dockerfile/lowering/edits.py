@@ -215,6 +215,22 @@ class RunGit(_Edit, frozen=True, tag="git"):
     environment: tuple[tuple[str, str], ...] = ()
 
 
+class RunProgram(_Edit, frozen=True, tag="program"):
+    """Runs a Windows program over the stage's files and registry, where the build has something that runs it.
+
+    Attributes:
+        argv: the program and its arguments.
+        directory: where it runs.
+        environment: all of its variables.
+        input: what it reads.
+    """
+
+    argv: tuple[str, ...]
+    directory: str
+    environment: tuple[tuple[str, str], ...] = ()
+    input: str = ""
+
+
 class CheckProgram(_Edit, frozen=True, tag="check-program"):
     """A command that shows something and changes nothing (`x.exe --version`): the program must be there.
 
@@ -277,6 +293,7 @@ Edit: TypeAlias = (
     | ExtractArchive
     | RunGo
     | RunGit
+    | RunProgram
     | CheckProgram
     | ImportCertificate
     | AddAccount
@@ -284,7 +301,7 @@ Edit: TypeAlias = (
     | SetAccountPolicy
 )
 
-Operation: TypeAlias = Download | ExtractArchive | RunGo | RunGit
+Operation: TypeAlias = Download | ExtractArchive | RunGo | RunGit | RunProgram
 """The edits that somebody else must perform, because this room touches nothing."""
 
 
@@ -323,6 +340,8 @@ def describe(edit: Edit) -> str:
             text = f"extract {' '.join(members)}{' of ' if members else ''}{archive} into {target}"
         case RunGo(argv, directory) | RunGit(argv, directory):
             text = f"run {' '.join(argv)} in {directory}"
+        case RunProgram(argv, directory):
+            text = f"run the Windows program {' '.join(argv)} in {directory}"
         case CheckProgram(path, argv):
             text = f"check that {path} is there ({' '.join(argv)})"
         case ImportCertificate(path, store):

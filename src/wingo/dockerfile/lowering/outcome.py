@@ -8,6 +8,7 @@ import msgspec
 
 from wingo.archive.entry import Content
 from wingo.dockerfile.lowering.edits import Edit, Operation
+from wingo.hive.edit import Edit as HiveEdit
 
 if TYPE_CHECKING:
     from wingo.dockerfile.lowering.state import State
@@ -87,14 +88,16 @@ class Answer(msgspec.Struct, frozen=True):
 
     Attributes:
         files: `Download`: exactly one file, whose path does not matter. `ExtractArchive`: the members, all of them, in
-            order. `RunGo`, `RunGit`: what was added, changed or removed below the stage's `C:\`.
+            order. `RunGo`, `RunGit`, `RunProgram`: what was added, changed or removed below the stage's `C:\`.
         status: the program's exit status; of a download 0, or anything else when the server said no.
         output: what it printed.
+        registry: of `RunProgram`: what it changed there, each path with its root.
     """
 
     files: tuple[UnpackedFile, ...] = ()
     status: int = 0
     output: str = ""
+    registry: tuple[HiveEdit, ...] = ()
 
 
 class CannotLower(Exception):

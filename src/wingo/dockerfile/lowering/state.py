@@ -37,6 +37,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         settings: variables that steps set for later ones alone (`go env -w`, `git config --global`); never in the image.
         assumed_accounts: local accounts that steps of a plan added, in upper case.
         epoch: seconds since 1970, which `Get-Date` says.
+        runs_programs: the build has something that runs Windows programs (Wine).
         planning: nothing has been done yet: what is not known is taken to be as the step needs it.
     """
 
@@ -52,6 +53,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[tuple[str, str], ...] = ()
     assumed_accounts: tuple[str, ...] = ()
     epoch: int = 0
+    runs_programs: bool = False
     planning: bool = False
 
     @property

@@ -227,7 +227,7 @@ class Tree:
             return self.changes[key]
         if not key:
             return Item((), Kind.DIRECTORY, in_base=True)
-        vague = False
+        vague = () in self.vague
         for length in range(len(key) - 1, 0, -1):
             above = key[:length]
             vague = vague or above in self.vague

@@ -196,11 +196,22 @@ def _copy(content: BinaryIO, path: str, mtime: int) -> None:
 
 
 def _link(node: Node, names: Names, real: tuple[str, ...], path: str, notes: list[str]) -> None:
-    """A symbolic link or junction as a relative link, which stays inside the drive."""
-    route = read_route(node.link_target, "windows")
-    if route is None:
+    if not place_link(node.link_target, names, real, path):
         notes.append(f"the link {node.path[:200]!r} is left out: it leads to {node.link_target[:200]!r}")
-        return
+
+
+def place_link(target: str, names: Names, real: tuple[str, ...], path: str) -> bool:
+    """Makes a symbolic link or junction as a relative link, which stays inside the drive; whether it leads there.
+
+    Args:
+        target: as Windows has it.
+        names: how files on the drive are spelt.
+        real: the link's own path on the drive, as it is spelt.
+        path: where it is made.
+    """
+    route = read_route(target, "windows")
+    if route is None:
+        return False
     leads = [] if route.absolute else list(real[:-1])
     for part in route.parts:
         if part != "..":
@@ -210,6 +221,7 @@ def _link(node: Node, names: Names, real: tuple[str, ...], path: str, notes: lis
     to = os.path.relpath("/" + "/".join(names.real(leads)), "/" + "/".join(real[:-1]))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     os.symlink(to, path)
+    return True
 
 
 def _registries(view: View, prefix: Prefix, account: str, base_layers: int) -> Mapping[str, str]:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from wingo.errors import Malformed
 from wingo.hive.cells import SUPERSEDE_LOCAL, SUPERSEDE_TREE, TOMBSTONE
+from wingo.hive.edit import CreateKey, DeleteKey, DeleteValue, Edit, SetValue
 from wingo.hive.upcase import upcase
+from wingo.hive.values import Value
 
 if TYPE_CHECKING:
     from wingo.hive.keys import Key
-    from wingo.hive.values import Value
 
 _FIRST_LINE = "WINE REGISTRY Version 2"
 _ESCAPE = re.compile(r'[\x00-\x1f"\[\]\\\x7f-\U0010ffff]')
@@ -44,6 +45,29 @@ class WineRegistry:
             if matched is None:
                 raise Malformed("Wine registry", f"a section without an end: {section[:80]!r}")
             self._sections[_folded(_names(matched[1]))] = section
+
+    @property
+    def sections(self) -> Mapping[tuple[str, ...], str]:
+        """The text of each key, by the names on its path in capitals."""
+        return self._sections
+
+    def change(self, edit: Edit, path: tuple[str, ...]) -> None:
+        """Makes one change.
+
+        Args:
+            edit: what to change.
+            path: of its key in this file.
+        """
+        match edit:
+            case SetValue(_, name, kind, data):
+                self._put(path, [_line(Value(name, kind, data))], [name])
+            case DeleteValue(_, name):
+                if _folded(path) in self._sections:
+                    self._put(path, [], [name])
+            case CreateKey():
+                self._put(path, [], [])
+            case DeleteKey():
+                self.remove(*path)
 
     def has(self, *path: str) -> bool:
         """Whether there is a key, or one below it."""
@@ -115,7 +139,7 @@ class WineRegistry:
             spelt = r"\\".join(map(_escaped, path))
             section = f"[{spelt}] 0\n"
         gone = {upcase(name) for name in names}
-        kept = [line.replace("\0", "\\\n") for line in _whole_lines(section) if _name_of(line) not in gone]
+        kept = [line.replace("\0", "\\\n") for line in value_lines(section) if _name_of(line) not in gone]
         while kept and not kept[-1]:
             kept.pop()
         self._sections[_folded(path)] = "\n".join([*kept, *lines, "", ""])
@@ -127,10 +151,18 @@ def _folded(path: Iterable[str]) -> tuple[str, ...]:
 
 def _names(text: str) -> list[str]:
     """A section's path as names: a backslash between them is written as two."""
-    return [_unescaped(name) for name in text.split("\\\\")]
+    return [unescaped(name) for name in text.split("\\\\")]
 
 
-def _unescaped(text: str) -> str:
+def names_of(section: str) -> list[str]:
+    """The names on the path of a section's key, as they are spelt."""
+    matched = _SECTION.match(section)
+    return _names(matched[1]) if matched else []
+
+
+def unescaped(text: str) -> str:
+    """A name or a text as it is, from Wine's spelling of it."""
+
     def plain(found: re.Match[str]) -> str:
         if found[1]:
             return chr(int(found[1], 16))
@@ -153,7 +185,7 @@ def _escaped(text: str) -> str:
     return _ESCAPE.sub(escape, text)
 
 
-def _whole_lines(section: str) -> list[str]:
+def value_lines(section: str) -> list[str]:
     """A section's lines, those that go on behind a backslash put together."""
     return section.rstrip("\n").replace("\\\n", "\0").split("\n")
 
@@ -163,7 +195,7 @@ def _name_of(line: str) -> str | None:
     if line.startswith("@="):
         return ""
     matched = re.match(r'"((?:[^"\\]|\\.)*)"=', line, re.DOTALL)
-    return upcase(_unescaped(matched[1])) if matched else None
+    return upcase(unescaped(matched[1])) if matched else None
 
 
 def _line(value: Value) -> str:

@@ -214,6 +214,16 @@ SIGNALS: Final[Mapping[int, tuple[str, int]]] = {
 """How a Windows program gets signals: see `wingo.windows.init_exe`."""
 
 
+def exit_of(spec: RunSpec, upper: str) -> WindowsExit | None:
+    """How a program ended, by what lies in the writable layer's directory; None when it was killed before.
+
+    Args:
+        spec: the Windows one.
+        upper: what is in it is the program's, so no link in it is followed.
+    """
+    return read_exit(_small(upper, RESULT), spec)
+
+
 def ending_of(spec: RunSpec, status: int, upper: str) -> tuple[int, str]:
     """A container's exit code, and what is to be said of it.
 
@@ -222,7 +232,7 @@ def ending_of(spec: RunSpec, status: int, upper: str) -> tuple[int, str]:
         status: what Wine's loader ended with; 128 + N by signal N.
         upper: the writable layer's directory; what is in it is the program's, so no link in it is followed.
     """
-    ended = read_exit(_small(upper, RESULT), spec)
+    ended = exit_of(spec, upper)
     if ended is None:
         return status, "" if status > 128 else "Wine ended without saying how the program ended"
     told = f"the program ended with {show_code(ended.code)}" if ended.code > 255 else ""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from wingo.dockerfile.lowering.edits import CheckProgram, has_hole, shown
 from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
-from wingo.dockerfile.lowering.programs.advice import advice_for, is_verification
+from wingo.dockerfile.lowering.programs.advice import is_verification
 from wingo.dockerfile.lowering.programs.calls import Call, Output
+from wingo.dockerfile.lowering.programs.elsewhere import THERE, run_elsewhere
 from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.tree import Item, Kind
 from wingo.errors import RequestError
@@ -66,7 +67,8 @@ def _run(
 
     session.tick()
     name = program_name(words[0])
-    own = name in PROGRAMS and not re.search(r"[\\/]", words[0]) and name not in _OTHERS
+    known = name in PROGRAMS or (session.start.runs_programs and name in THERE)
+    own = known and not re.search(r"[\\/]", words[0]) and name not in _OTHERS
     if own and not session.tree.base.known:
         # One of Windows' own: it is not worth reading the base's layers to see that it is there.
         lacks = name == "powershell" and session.start.flavour == "nanoserver"
@@ -93,8 +95,7 @@ def _run(
         session.add(CheckProgram(path_text(found.path) if found is not None and found.path else words[0], words))
         output.unknown = name
         return 0
-    reason, advice = advice_for(name, call.arguments)
-    raise CannotLower(reason, advice)
+    return run_elsewhere(session, call, name, path_text(found.path) if found is not None and found.path else words[0])
 
 
 def _brought(session: Session, written: str) -> Item | None:
