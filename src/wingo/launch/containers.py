@@ -19,7 +19,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 import socket
 import stat
 import time
@@ -297,6 +296,8 @@ def remove_directory(path: str, identity: Identity, tools: Mapping[str, str]) ->
             where = os.path.join(path, folder)
             if os.path.isdir(where):
                 in_user_namespace(identity, tools, lambda where=where: _empty(where))  # type: ignore[misc]
+    import shutil
+
     try:
         _open_up(path)
         shutil.rmtree(path)
@@ -307,6 +308,8 @@ def remove_directory(path: str, identity: Identity, tools: Mapping[str, str]) ->
 
 
 def _empty(path: str) -> None:
+    import shutil
+
     _open_up(path)
     for entry in os.scandir(path):
         if entry.is_dir(follow_symlinks=False):

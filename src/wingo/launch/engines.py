@@ -5,16 +5,16 @@ Why so, and why three: docs/adr/0015.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from wingo.errors import HostError, RequestError
-from wingo.launch.audit import Auditor
-from wingo.launch.bubblewrap import Bubblewrap
-from wingo.launch.enforce import has_datagrams
-from wingo.launch.landlock import landlock_abi, require_landlock, restrict
 from wingo.launch.machine import Machine
-from wingo.launch.oci_runtime import OciRuntime
 from wingo.launch.own import Own
-from wingo.launch.policy import Policy
 from wingo.launch.runtime import Runtime
+
+if TYPE_CHECKING:
+    from wingo.launch.audit import Auditor
+    from wingo.launch.policy import Policy
 
 ENGINES = ("auto", "crun", "runc", "bubblewrap", "wingo")
 """What `--engine` takes."""
@@ -33,6 +33,9 @@ def policy_engine(policy: Policy, machine: Machine, auditor: Auditor) -> Runtime
     Raises:
         HostError: the kernel has no Landlock, or wingo does not know this machine's system calls.
     """
+    from wingo.launch.enforce import has_datagrams
+    from wingo.launch.landlock import landlock_abi, require_landlock, restrict
+
     choose_engine("wingo", machine)
     abi = landlock_abi()
     require_landlock(abi)
@@ -76,5 +79,9 @@ def choose_engine(name: str, machine: Machine) -> Runtime:
             hint=f"Install it (Debian: apt-get install {_PACKAGE[name]}), or leave out --engine.",
         )
     if name == "bubblewrap":
+        from wingo.launch.bubblewrap import Bubblewrap
+
         return Bubblewrap(path, machine.architecture, own, single=single)
+    from wingo.launch.oci_runtime import OciRuntime
+
     return OciRuntime(name, path, machine.architecture, own, single=single)

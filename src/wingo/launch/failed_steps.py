@@ -10,7 +10,6 @@ dockerfile/failed/<name>/     a container's directory (`containers.py`), and
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
@@ -115,6 +114,8 @@ def _move(mounts: Sequence[Mount], temporary: str, directory: str, new: str) -> 
         os.makedirs(os.path.join(directory, _GIVEN), exist_ok=True)
         kept = os.path.join(directory, _GIVEN, top)
         if not os.path.lexists(kept):
+            import shutil
+
             shutil.move(os.path.join(temporary, top), kept)
         yield msgspec.structs.replace(mount, source=os.path.join(new, _GIVEN, name))
 

@@ -15,16 +15,19 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-from wingo.archive.unpack import DEFAULT_LIMITS, Limits, open_tar
 from wingo.errors import HostError
 from wingo.image.model import Layer
 from wingo.launch.containers import remove_directory
 from wingo.launch.identity import Identity
 from wingo.launch.mapping import in_user_namespace
 from wingo.launch.rooted import open_in_root
-from wingo.launch.unpack import Owned, Placing, unpack
 from wingo.oci.digest import Digest, algorithm_of, encoded_of
+
+if TYPE_CHECKING:
+    from wingo.archive.unpack import Limits
+    from wingo.launch.unpack import Owned, Placing
 
 
 class LayerStore:
@@ -51,13 +54,13 @@ class LayerStore:
         """Whether a layer is unpacked."""
         return os.path.isdir(self.path(diff_id))
 
-    def unpack(self, layer: Layer, *, place: Placing = lambda parts: parts, limits: Limits = DEFAULT_LIMITS) -> str:
+    def unpack(self, layer: Layer, *, place: Placing = lambda parts: parts, limits: Limits | None = None) -> str:
         """A layer's directory; it is unpacked when it is not yet.
 
         Args:
             layer: its bytes are read, and checked against its digests.
             place: where its members go; the same for everything in this store.
-            limits: where reading stops.
+            limits: where reading stops; by default `wingo.archive.unpack.DEFAULT_LIMITS`.
 
         Raises:
             ContentError: its bytes are not what they should be, or are no layer.
@@ -77,7 +80,11 @@ class LayerStore:
             raise HostError(f"cannot unpack into {folder}: {error.strerror or error}") from error
         return path
 
-    def _make(self, layer: Layer, path: str, new: str, place: Placing, limits: Limits) -> None:
+    def _make(self, layer: Layer, path: str, new: str, place: Placing, limits: Limits | None) -> None:
+        from wingo.archive.unpack import DEFAULT_LIMITS, open_tar
+        from wingo.launch.unpack import unpack
+
+        limits = limits or DEFAULT_LIMITS
         # Left by a process that was killed: nobody else has the lock.
         remove_directory(new, self._identity, self._tools)
         os.mkdir(new, 0o755)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import gc
 import os
-import subprocess
 import warnings
 from collections.abc import Callable, Mapping
 
@@ -17,7 +17,10 @@ def fork() -> int:
     """os.fork, whose warning about threads is heeded: what runs in the child takes no lock of the parent's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
+        process = os.fork()
+    if process == 0:
+        gc.freeze()  # a search for garbage would write to all that the two still share, and so copy it
+    return process
 
 
 def write_maps(process: int, identity: Identity, tools: Mapping[str, str]) -> None:
@@ -32,6 +35,8 @@ def write_maps(process: int, identity: Identity, tools: Mapping[str, str]) -> No
         HostError: the kernel or the helpers refuse.
     """
     if identity.way == "subordinate":
+        import subprocess
+
         for tool, ranges in (("newuidmap", identity.uids), ("newgidmap", identity.gids)):
             words = [word for each in ranges for word in str(each).split()]
             done = subprocess.run([tools[tool], str(process), *words], capture_output=True, check=False)

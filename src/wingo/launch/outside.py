@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import select
-import subprocess
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from wingo.launch.channel import close_all
 from wingo.launch.machine import Machine
+
+if TYPE_CHECKING:
+    import subprocess
 
 _READY_SECONDS = 5.0
 _DEVICE = "tap0"
@@ -70,6 +73,8 @@ def start_outside(holder: int, machine: Machine) -> Outside | None:
 
 
 def _started(name: str, argv: list[str], ready: int, theirs: tuple[int, ...], alive: int) -> Outside | None:
+    import subprocess
+
     try:
         process = subprocess.Popen(
             argv,

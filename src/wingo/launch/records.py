@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -39,7 +39,8 @@ class LogWriter:
 
     def write(self, stream: str, data: bytes) -> None:
         """Adds a piece; what the disk has no room for is lost."""
-        line = json.dumps({"time": round(self._now(), 3), "stream": stream, "data": base64.b64encode(data).decode()})
+        text = binascii.b2a_base64(data, newline=False).decode()
+        line = json.dumps({"time": round(self._now(), 3), "stream": stream, "data": text})
         with suppress(OSError):
             self._size += self._file.write(line.encode() + b"\n")
         if self._size > self._limit:
@@ -72,7 +73,7 @@ def read_log(path: str, *, position: int = 0, older: bool = True) -> Iterator[tu
             position += len(line)
             with suppress(ValueError, KeyError):
                 found = json.loads(line)
-                data = base64.b64decode(found["data"])
+                data = binascii.a2b_base64(found["data"])
                 yield Record(float(found["time"]), str(found["stream"]), data), position
 
 

@@ -11,29 +11,25 @@ import msgspec
 
 from wingo.errors import HostError, RequestError
 from wingo.image.model import Image, Index, images_of
-from wingo.launch.admission import Admission, apply_answers, event_of
-from wingo.launch.audit import Auditor, open_record
 from wingo.launch.containers import Container, Containers, proposed_name
-from wingo.launch.enforce import require_allowed, under_policy
 from wingo.launch.engines import choose_engine, policy_engine
 from wingo.launch.keeper import Start
 from wingo.launch.layer_store import LayerStore
 from wingo.launch.machine import Machine
-from wingo.launch.policy import Policy, Table, policy_of
 from wingo.launch.rooted import read_in_root
 from wingo.launch.runtime import Prepared
 from wingo.launch.spec import MountKind, RunRequest, RunSpec, parse_name, plan_run
 from wingo.launch.stack import Stack, Storage
 from wingo.launch.start import Running, start
 from wingo.launch.steps import Step, Timed
-from wingo.launch.wine.finding import Runner
 from wingo.linux.accounts import Account, find_account
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.place import Place
-from wingo.pipeline.transfer import read_platform
-from wingo.stores.parallel import each
 
 if TYPE_CHECKING:
+    from wingo.launch.admission import Admission
+    from wingo.launch.policy import Policy, Table
+    from wingo.launch.wine.finding import Runner
     from wingo.pipeline.places import Places
 
 
@@ -117,6 +113,8 @@ def run_image(
     spec = prepared.spec
     policy, labels = _policy(options, spec, prepared.lowers), {}
     if policy is not None:
+        from wingo.launch.enforce import require_allowed, under_policy
+
         require_allowed(policy, spec)
         admission = _admission(options, spec, policy, source, image, machine)
         spec = under_policy(policy, admission.spec)
@@ -150,6 +148,8 @@ def run_image(
     )
     runtime, auditor = prepared.runtime, None
     if policy is not None:
+        from wingo.launch.audit import Auditor, open_record
+
         record = open_record(directory)
         auditor = Auditor(policy, machine.architecture, record)
         runtime = policy_engine(policy, machine, auditor)
@@ -180,8 +180,12 @@ def read_runnable(source: Place, platform: str, places: Places, machine: Machine
     Raises:
         RequestError: there is none, or there are several and none of them is obvious.
     """
-    opened = places.open(source)
-    artifact = read_platform(source, platform, places) if platform else opened.read(_wanted(machine))
+    if platform:
+        from wingo.pipeline.transfer import read_platform
+
+        artifact = read_platform(source, platform, places)
+    else:
+        artifact = places.open(source).read(_wanted(machine))
     found = [image for image in images_of(artifact) if image.manifest.config.media_type and image.config.os]
     here = [
         image for image in found if (image.platform.os, image.platform.architecture) == ("linux", machine.architecture)
@@ -234,7 +238,10 @@ def prepare_linux(
     engine = choose_engine(options.engine, machine)
     store = LayerStore(unpacked_directory(places), machine.identity, machine.tools)
     missing = [layer for layer in image.layers if not store.has(layer.diff_id)]
-    each(places.jobs, store.unpack, missing)
+    if missing:
+        from wingo.stores.parallel import each
+
+        each(places.jobs, store.unpack, missing)
     lowers = tuple(store.path(layer.diff_id) for layer in image.layers)
     return Prepared(spec, lowers, engine), len(missing)
 
@@ -252,6 +259,8 @@ def _policy(options: RunOptions, spec: RunSpec, lowers: Sequence[str]) -> Policy
             f"--policy holds Linux programs only, and this one is for {spec.platform}",
             hint="Leave it out: the sandbox of the drive and the network holds without it.",
         )
+    from wingo.launch.policy import policy_of
+
     account = account_in(lowers, spec.user)
     variables = {
         "uid": str(account.uid),
@@ -272,6 +281,8 @@ def _admission(
         RequestError: it gave no answer, or one that cannot be.
         HostError: there is no engine for it.
     """
+    from wingo.launch.admission import Admission, apply_answers, event_of
+
     if options.table is None or not options.hook:
         return Admission(spec, {})
     from wingo.launch.hooks.run import run_hook

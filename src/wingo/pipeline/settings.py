@@ -250,6 +250,10 @@ def _anchored_place(text: str, path: Callable[[str], str]) -> str:
     return f"{prefix}:{path(rest)}" if colon and prefix in _LOCAL_PLACES else text
 
 
+_DIRECTORIES = ("CACHE_DIR", "STATE_DIR")
+"""Variables that are no settings: `host.py` reads them before there are any."""
+
+
 def from_environment(environment: Mapping[str, str]) -> Layer:
     """Reads the `WINGO_…` variables.
 
@@ -259,7 +263,7 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
     known = {setting.variable.removeprefix("WINGO_") for setting in SETTINGS if setting.variable}
     for name in environment:
         ours, prefix, word = name.rpartition("WINGO_")
-        if prefix and not ours and word not in known:
+        if prefix and not ours and word not in known and word not in _DIRECTORIES:
             from difflib import get_close_matches
 
             if near := get_close_matches(word, known, n=1, cutoff=0.8):
