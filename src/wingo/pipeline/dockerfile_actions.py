@@ -80,6 +80,7 @@ class Actions:
         cache: what earlier builds did.
         ran: how many programs were run.
         asks_again: something came from where another build would have to look again.
+        swept: what killed builds left has been looked for.
     """
 
     def __init__(self, request: DockerfileBuild, host: Host, places: Places, bases: DockerfileBases) -> None:
@@ -93,7 +94,7 @@ class Actions:
         self._named: dict[str, DirectoryTree] = {}
         self._images: dict[str, Tree] = {}
         self.ran = 0
-        self.asks_again = False
+        self.asks_again = self.swept = False
 
     # Sources
 
@@ -181,9 +182,7 @@ class Actions:
         key = _key(
             "go", stage.files.digest(), action, self.go.identity(action.toolchain), plan.settings.env.get("GOPATH", "")
         )
-        kept = self._remembered(
-            key, lambda: self._compile(action, list(stage.files.found.values()), plan, platform, at)
-        )
+        kept = self._compiled(key, action, list(stage.files.found.values()), plan, platform, at)
         _check(kept, action, at)
         for path in kept.removed:
             stage.files.remove(path)
@@ -204,7 +203,7 @@ class Actions:
         ]
         platform = (action.goos, action.goarch, action.variant)
         key = _key("go", [layer.diff_id for layer in stage.layers], action, self.go.identity(action.toolchain))
-        kept = self._remembered(key, lambda: self._compile(action, items, plan, platform, at))
+        kept = self._compiled(key, action, items, plan, platform, at)
         _check(kept, action, at)
         kinds = {FILE: EntryKind.FILE, DIRECTORY: EntryKind.DIRECTORY, LINK: EntryKind.SYMLINK}
         entries = [
@@ -212,27 +211,52 @@ class Actions:
         ]
         return stage.add(entries, created_by)
 
-    def _compile(
-        self, action: RunGo, items: Sequence[Found], plan: StagePlan, platform: tuple[str, str, str], at: At
+    def _compiled(
+        self,
+        key: str,
+        action: RunGo,
+        items: Sequence[Found],
+        plan: StagePlan,
+        platform: tuple[str, str, str],
+        at: At,
     ) -> _Kept:
-        root = work_directory(self.host.cache_directory, self.request.dockerfile.context, plan.name, str(plan.platform))
-        with self.places.cache.lock(f"dockerfile-{os.path.basename(root)}"):
-            work = WorkDirectory(root)
-            work.write(items)
-            gopath = plan.settings.env.get("GOPATH", "/go").split(":")[0].strip("/") or "go"
-            output = ""
-            for command in action.commands:
-                task = self.places.progress.start(" ".join(command.argv[:3]))
-                self.ran += 1
-                try:
-                    status, output = self.go.run(
-                        command, root, version=action.toolchain, platform=platform, at=at, gopath=gopath
-                    )
-                finally:
-                    task.done()
-                if status:
-                    raise failed(at, " ".join(command.argv), status, output)
-            return self._keep(work.changes(), output)
+        kept = self._recall(key)
+        if kept is None:
+            root = self._work_directory(plan)
+            # Who builds the same at the same time waits, and takes what was made.
+            with self.places.cache.lock(f"dockerfile-{os.path.basename(root)}"):
+                kept = self._remembered(key, lambda: self._compile(action, root, items, plan, platform, at))
+        return kept
+
+    def _work_directory(self, plan: StagePlan) -> str:
+        context = self.request.dockerfile.context
+        return work_directory(self.host.cache_directory, context, plan.name, str(plan.platform))
+
+    def _compile(
+        self,
+        action: RunGo,
+        root: str,
+        items: Sequence[Found],
+        plan: StagePlan,
+        platform: tuple[str, str, str],
+        at: At,
+    ) -> _Kept:
+        work = WorkDirectory(root)
+        work.write(items)
+        gopath = plan.settings.env.get("GOPATH", "/go").split(":")[0].strip("/") or "go"
+        output = ""
+        for command in action.commands:
+            task = self.places.progress.start(" ".join(command.argv[:3]))
+            self.ran += 1
+            try:
+                status, output = self.go.run(
+                    command, root, version=action.toolchain, platform=platform, at=at, gopath=gopath
+                )
+            finally:
+                task.done()
+            if status:
+                raise failed(at, " ".join(command.argv), status, output)
+        return self._keep(work.changes(), output)
 
     # Windows
 
@@ -241,7 +265,7 @@ class Actions:
     ) -> tuple[bool, tuple[str, ...]]:
         """A Windows RUN."""
         assert isinstance(stage, WindowsStage)
-        root = work_directory(self.host.cache_directory, self.request.dockerfile.context, plan.name, str(plan.platform))
+        root = self._work_directory(plan)
         toolchain = plan.facts.toolchain
         output = plan.output
         tools = Tools(
@@ -351,16 +375,21 @@ class Actions:
 
     # Memory
 
-    def _remembered(self, key: str, make: Callable[[], _Kept]) -> _Kept:
+    def _recall(self, key: str) -> _Kept | None:
         data = self.cache.get(_KIND, key)
-        if data is not None:
-            try:
-                kept = msgspec.json.decode(data, type=_Kept)
-            except msgspec.DecodeError:
-                self.cache.forget(_KIND, key)
-            else:
-                if all(not item.digest or self.cache.has(item.digest, item.size) for item in kept.found):
-                    return kept
+        if data is None:
+            return None
+        try:
+            kept = msgspec.json.decode(data, type=_Kept)
+        except msgspec.DecodeError:
+            self.cache.forget(_KIND, key)
+            return None
+        return kept if all(not item.digest or self.cache.has(item.digest, item.size) for item in kept.found) else None
+
+    def _remembered(self, key: str, make: Callable[[], _Kept]) -> _Kept:
+        kept = self._recall(key)
+        if kept is not None:
+            return kept
         kept = make()
         if not kept.status:
             self.cache.keep(_KIND, key, msgspec.json.encode(kept))

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,9 +26,11 @@ from wingo.errors import HostError, RequestError
 from wingo.image.model import Layer, Opener
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest
+from wingo.pipeline.dockerfile_cache_mounts import cache_name, held_cache
 from wingo.pipeline.dockerfile_files import Found, Tree, follow, walk
 from wingo.pipeline.dockerfile_memory import MemoryTree, WorkDirectory
 from wingo.pipeline.dockerfile_stages import BuiltStage, LinuxStage
+from wingo.stores.lock import try_lock
 
 if TYPE_CHECKING:
     from wingo.launch.rootfs import RootfsRun
@@ -42,6 +44,9 @@ _TAIL = 64 << 10
 _SCRIPT = "/run/wingo/script"
 _SECRET = "secret-"  # noqa: S105  (begins the name of a file)
 _SHM = "/dev/shm"  # noqa: S108  (files that are in memory alone)
+_SCRATCH, _LOCK = "wingo-step-", "lock"
+_YOUNG = 60.0
+"""Seconds in which a scratch directory may not have been locked yet."""
 _MAX_SECRET = 500 << 10
 
 
@@ -73,8 +78,10 @@ def run_step(
     key = _key(action, stage, {number: _digest(tree, action.mounts[number][0]) for number, tree in sources.items()})
     kept = _remembered(actions, key)
     if kept is None:
-        kept = _run(actions, action, stage, sources, at, created_by)
-        actions.cache.keep(_KIND, key, msgspec.json.encode(kept))
+        # Who builds the same at the same time waits, and takes what was made.
+        with actions.places.cache.lock(f"dockerfile-step-{key[:3]}"):
+            kept = _remembered(actions, key) or _run(actions, action, stage, sources, at, created_by)
+            actions.cache.keep(_KIND, key, msgspec.json.encode(kept))
         if kept.descriptor is not None:
             actions.cache.named(kept.descriptor.digest, kept.descriptor.size)
     if kept.descriptor is None:
@@ -164,6 +171,7 @@ def _run(
             raise DockerfileError(at, "there is nothing to run: the stage has no files", hint="Begin it FROM an image.")
         folder = os.path.join(actions.host.cache_directory, "dockerfile", "steps")
         os.makedirs(folder, mode=0o700, exist_ok=True)
+        _sweep(actions, folder)
         directory = os.path.join(folder, f"step-{secrets.token_hex(4)}")
         with _mounts(actions, action, sources, at) as (mounts, more):
             argv = action.argv
@@ -239,6 +247,31 @@ def _keep(actions: Actions, run: RootfsRun, action: RunSandbox, at: At, code: in
     return f"Look where it failed: wingo run --debug-step {name}"
 
 
+def _sweep(actions: Actions, folder: str) -> None:
+    """Removes what steps of builds that were killed left, secrets among it."""
+    from wingo.launch.containers import Containers
+
+    if actions.swept:
+        return
+    actions.swept = True
+    Containers(folder).sweep(actions.host.machine.tools)
+    with os.scandir(_memory() or tempfile.gettempdir()) as entries:
+        left = [entry for entry in entries if entry.name.startswith(_SCRATCH) and entry.is_dir(follow_symlinks=False)]
+    for entry in left:
+        with suppress(FileNotFoundError, HostError):
+            status = entry.stat(follow_symlinks=False)
+            if status.st_uid != os.getuid() or actions.host.now() - status.st_mtime < _YOUNG:
+                continue
+            held = try_lock(os.path.join(entry.path, _LOCK))
+            if held is not None:
+                shutil.rmtree(entry.path, ignore_errors=True)
+                os.close(held)
+
+
+def _memory() -> str | None:
+    return _SHM if os.path.isdir(_SHM) and os.access(_SHM, os.W_OK) else None
+
+
 def _network(actions: Actions, action: RunSandbox) -> Network:
     from wingo.launch.spec import Network as Networks
 
@@ -286,23 +319,22 @@ def _mounts(
     from wingo.launch.spec import Mount as BindMount
     from wingo.launch.spec import MountKind as BindKind
 
-    memory = _SHM if os.path.isdir(_SHM) and os.access(_SHM, os.W_OK) else None
-    scratch = tempfile.mkdtemp(prefix="wingo-step-", dir=memory)
+    scratch = tempfile.mkdtemp(prefix=_SCRATCH, dir=_memory())
     os.chmod(scratch, 0o711)  # noqa: S103  (the step's user is another number)
     found: list[RunMount] = []
     more = {"directory": scratch}
+    held = ExitStack()
     try:
+        if (lock := try_lock(os.path.join(scratch, _LOCK))) is not None:
+            held.callback(os.close, lock)
+        caches = _hold_caches(actions, action, sources, held)
         for number, (mount, _) in enumerate(action.mounts):
-            target = (
-                mount.target
-                if mount.target.startswith("/") or not mount.target
-                else f"{action.directory}/{mount.target}"
-            )
+            target = _target(action, mount)
             match mount.kind:
                 case MountKind.TMPFS:
                     found.append(BindMount(target, kind=BindKind.TMPFS, size=mount.size))
                 case MountKind.CACHE:
-                    found.append(BindMount(target, _cache(actions, mount, target), read_only=mount.read_only))
+                    found.append(BindMount(target, caches[number], read_only=mount.read_only))
                 case MountKind.SECRET:
                     _secret(actions, mount, target, scratch, found, more, at)
                 case _:
@@ -317,7 +349,29 @@ def _mounts(
                     found.append(BindMount(target, path, read_only=mount.read_only))
         yield found, more
     finally:
+        held.close()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _target(action: RunSandbox, mount: Mount) -> str:
+    absolute = mount.target.startswith("/") or not mount.target
+    return mount.target if absolute else f"{action.directory}/{mount.target}"
+
+
+def _hold_caches(actions: Actions, action: RunSandbox, sources: Mapping[int, Tree], held: ExitStack) -> dict[int, str]:
+    """The directory of each cache mount. Steps that want several take them in one order, so that none waits for another."""
+    root = os.path.join(actions.host.cache_directory, "dockerfile", "mounts")
+    way = actions.host.machine.identity.way
+    wanted = sorted(
+        (cache_name(mount, _target(action, mount), way), number, mount)
+        for number, (mount, _) in enumerate(action.mounts)
+        if mount.kind is MountKind.CACHE
+    )
+    found: dict[int, str] = {}
+    for name, number, mount in wanted:
+        first = list(_mounted(sources[number], mount)) if number in sources else []
+        found[number] = held.enter_context(held_cache(root, name, mount, first))
+    return found
 
 
 def _let_read(root: str) -> None:
@@ -328,18 +382,6 @@ def _let_read(root: str) -> None:
             path = os.path.join(folder, name)
             if not os.path.islink(path):
                 os.chmod(path, os.stat(path).st_mode | 0o444)
-
-
-def _cache(actions: Actions, mount: Mount, target: str) -> str:
-    identity = actions.host.machine.identity
-    name = hashlib.sha256(f"{mount.id or target}\0{identity.way}".encode()).hexdigest()[:32]
-    path = os.path.join(actions.host.cache_directory, "dockerfile", "mounts", name)
-    if not os.path.isdir(path):
-        os.makedirs(path, exist_ok=True)
-        os.chmod(path, mount.mode if mount.mode is not None else 0o755)
-        if os.getuid() == 0:
-            os.chown(path, mount.uid or 0, mount.gid or 0)
-    return path
 
 
 def _secret(

@@ -62,6 +62,29 @@ def locked_directory(path: str) -> Iterator[None]:
             os.close(descriptor)
 
 
+def try_lock(path: str, *, shared: bool = False) -> int | None:
+    """Takes a lock if it can be had at once: a descriptor, which gives it up when it is closed; None: somebody has it.
+
+    Args:
+        path: a file, made when missing together with its directory.
+        shared: with others that take it so (on Windows nobody shares).
+
+    Raises:
+        HostError: it cannot be opened.
+    """
+    make_directory(os.path.dirname(path))
+    with host_errors("lock", path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+    got = False
+    try:
+        with host_errors("lock", path):
+            got = _lock_now(descriptor, shared=shared)
+    finally:
+        if not got:
+            os.close(descriptor)
+    return descriptor if got else None
+
+
 def _lock_directory(path: str) -> int:
     while True:
         make_directory(path)
@@ -103,6 +126,14 @@ if sys.platform == "win32":
             else:
                 return
 
+    def _lock_now(descriptor: int, *, shared: bool) -> bool:
+        del shared
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
 else:
     import errno
     import fcntl
@@ -113,3 +144,13 @@ else:
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
+
+    def _lock_now(descriptor: int, *, shared: bool) -> bool:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+        return True
