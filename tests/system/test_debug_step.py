@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.containers import NOBODY, WHO, Wingo, folder_for, leftovers, settles, who_can
-from tests.system.test_dockerfile import busybox_base
+from tests.system.test_dockerfile import small_base
 from wingo.archive.entry import Entry, EntryKind
 from wingo.testing.images import directory_entry, file_entry, image_of, layer_of
 from wingo.testing.registry import RegistryServer
@@ -29,7 +29,7 @@ FAILS = (
 @pytest.fixture(scope="module")
 def registry() -> Iterator[RegistryServer]:
     with RegistryServer() as server:
-        server.add("hub/library/alpine:latest", busybox_base())
+        server.add("hub/library/alpine:latest", small_base())
         bare = image_of(
             [
                 layer_of(

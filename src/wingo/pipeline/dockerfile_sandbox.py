@@ -172,8 +172,7 @@ def _run(
         folder = os.path.join(actions.host.cache_directory, "dockerfile", "steps")
         os.makedirs(folder, mode=0o700, exist_ok=True)
         _sweep(actions, folder)
-        directory = os.path.join(folder, f"step-{secrets.token_hex(4)}")
-        with _mounts(actions, action, sources, at) as (mounts, more):
+        with _step_directory(folder) as directory, _mounts(actions, action, sources, at) as (mounts, more):
             argv = action.argv
             if action.script:
                 script = os.path.join(more["directory"], "script")
@@ -247,14 +246,42 @@ def _keep(actions: Actions, run: RootfsRun, action: RunSandbox, at: At, code: in
     return f"Look where it failed: wingo run --debug-step {name}"
 
 
+@contextmanager
+def _step_directory(folder: str) -> Iterator[str]:
+    """Where a step runs, which is made by whoever runs it; nobody sweeps it while the block runs."""
+    directory, held = "", None
+    while held is None:
+        directory = os.path.join(folder, f"step-{secrets.token_hex(4)}")
+        held = try_lock(f"{directory}.lock")
+    try:
+        yield directory
+    finally:
+        os.unlink(f"{directory}.lock")
+        os.close(held)
+
+
 def _sweep(actions: Actions, folder: str) -> None:
     """Removes what steps of builds that were killed left, secrets among it."""
-    from wingo.launch.containers import Containers
+    from wingo.launch.containers import Containers, remove_directory
 
     if actions.swept:
         return
     actions.swept = True
-    Containers(folder).sweep(actions.host.machine.tools)
+    machine, containers = actions.host.machine, Containers(folder)
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name.removesuffix(".lock"))
+        held = try_lock(f"{path}.lock") if name.endswith(".lock") else None
+        if held is None:
+            continue
+        with suppress(HostError, FileNotFoundError):
+            if os.path.isdir(path) and not containers.is_kept(os.path.basename(path)):
+                with suppress(RequestError):
+                    containers.remove(os.path.basename(path), machine.tools)
+                if os.path.isdir(path):
+                    remove_directory(path, machine.identity, machine.tools)
+            if not os.path.isdir(path):
+                os.unlink(f"{path}.lock")
+        os.close(held)
     with os.scandir(_memory() or tempfile.gettempdir()) as entries:
         left = [entry for entry in entries if entry.name.startswith(_SCRATCH) and entry.is_dir(follow_symlinks=False)]
     for entry in left:
