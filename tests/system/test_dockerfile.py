@@ -483,6 +483,19 @@ def test_config_of_linux(site: Site) -> None:
     assert len(config["history"]) == 1 + 9
 
 
+def test_the_report_tells_own_layers_from_the_bases(site: Site) -> None:
+    site.write("Dockerfile", "FROM mcr.microsoft.com/windows/servercore:ltsc2022\nCOPY main.go C:/x/\n")
+    out = site.folder / "out"
+    assert site.run("build", "-f", "app/Dockerfile", "app", "-o", f"oci:{out}:t", "--json") == 0, site.said
+    layers = Layout(out).manifest["layers"]
+    [program] = json.loads(site.host.out.getvalue())["programs"]
+    [image] = program["platforms"]
+    assert image["base"] == "mcr.microsoft.com/windows/servercore:ltsc2022"
+    assert image["baseDigest"].startswith("sha256:")
+    assert image["layers"] == [layers[-1]["digest"]]
+    assert program["layerBytes"] == layers[-1]["size"]
+
+
 def test_push_and_plan(site: Site) -> None:
     site.write("Dockerfile", "FROM alpine\nCOPY main.go /x\n")
     code = site.run(

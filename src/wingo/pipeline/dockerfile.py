@@ -69,6 +69,8 @@ class Building:
         self.bases = DockerfileBases(places, known)
         self.actions = Actions(request, host, places, self.bases)
         self.notes: dict[str, None] = {}
+        self.below: dict[Digest, tuple[Reference, Image]] = {}
+        """The base of every image, by the image's digest."""
 
     def run(self) -> BuildReport:
         """Builds and ships.
@@ -251,7 +253,10 @@ class Building:
         annotations = {keys.CREATED: rfc3339(self.request.build.epoch), **annotations}
         family = common_family([base])
         lines = self._history(plan, final, added)
-        return derive(base, added, patch, family=family, annotations=annotations, history=lines)
+        image = derive(base, added, patch, family=family, annotations=annotations, history=lines)
+        if base is not None and reference is not None:
+            self.below[image.digest] = (reference, base)
+        return image
 
     def _history(self, plan: Plan, final: StagePlan, added: Sequence[AddedLayer]) -> list[History]:
         """Every step's line, those that made no layer said to be empty."""
@@ -289,26 +294,29 @@ class Building:
             digest=artifact.digest,
             media_type=artifact.media_type,
             platforms=reports,
-            layer_bytes=0,
+            layer_bytes=sum(
+                {key: size for image in unique.values() for key, size in self._own(image).items()}.values()
+            ),
         )
         return report, artifact
 
     def _platform_report(self, image: Image) -> PlatformReport:
-        annotations = image.manifest.annotations
-        base = annotations.get(keys.BASE_NAME, "")
-        below = next(
-            (found for found in self.bases.images.values() if found.digest == annotations.get(keys.BASE_DIGEST)), None
-        )
-        count = len(below.layers) if below is not None else 0
+        reference, base = self.below.get(image.digest, (None, None))
         return PlatformReport(
             platform=str(image.platform),
             digest=image.digest,
             size=sum(layer.descriptor.size for layer in image.layers),
             os_version=image.platform.os_version,
-            base=base,
-            base_digest=annotations.get(keys.BASE_DIGEST, ""),
-            layers=tuple(layer.descriptor.digest for layer in image.layers[count:]),
+            base=str(reference) if reference is not None else "",
+            base_digest=base.digest if base is not None else "",
+            layers=tuple(self._own(image)),
         )
+
+    def _own(self, image: Image) -> dict[Digest, int]:
+        """The layers that the build added, with their sizes; Docker's manifests do not say it themselves."""
+        _, base = self.below.get(image.digest, (None, None))
+        own = image.layers[len(base.layers) if base is not None else 0 :]
+        return {layer.descriptor.digest: layer.descriptor.size for layer in own}
 
 
 def _refuse_impossible(plan: Plan) -> None:
