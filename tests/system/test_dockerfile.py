@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
@@ -171,6 +172,7 @@ def faults(layout: Layout) -> list[object]:
 GO = os.environ.get("WINGO_TEST_GO_TAG", "1")
 
 
+POWERSHELL = 'FROM mcr.microsoft.com/windows/servercore:ltsc2022\nSHELL ["powershell"]\n'
 FOURTH = (
     f"FROM golang:{GO} AS builder\nWORKDIR /app\nCOPY go.mod ./\nRUN go mod download\nCOPY . .\n"
     "RUN go build -o server main.go\n"
@@ -305,6 +307,21 @@ def test_copy_semantics(site: Site) -> None:
     assert layout.read(11, "nine/EOF") == b"hello  nobody\n"
 
 
+def test_add_leaves_devices_out_and_says_so(site: Site) -> None:
+    with tarfile.open(site.context / "root.tar", "w") as tar:
+        for name, kind in (
+            ("dev/null", tarfile.CHRTYPE),
+            ("dev/pipe", tarfile.FIFOTYPE),
+            ("etc/empty", tarfile.REGTYPE),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            tar.addfile(member)
+    layout = site.build("FROM scratch\nADD root.tar /\n")
+    assert layout.names(0) == ["etc", "etc/empty"]
+    assert "Dockerfile:2: devices and pipes of an archive are left out: dev/null and 1 more" in site.said
+
+
 def test_add_unpacks(site: Site) -> None:
     for name, mode in (("a.tar", "w"), ("b.tar.gz", "w:gz"), ("c.tar.xz", "w:xz"), ("d.tbz2", "w:bz2")):
         with tarfile.open(site.context / name, mode) as tar:  # type: ignore[call-overload]
@@ -336,6 +353,11 @@ def test_add_unpacks(site: Site) -> None:
         ("FROM missing-image\n", "missing-image"),
         ("FROM alpine\nADD bomb.tar.gz /x\n", "bomb"),
         ("FROM alpine\nADD evil.tar /x\n", "leads out of"),
+        ("FROM alpine\nCOPY pipe /x\n", "pipe is a socket, a pipe or a device"),
+        ("FROM alpine\nCOPY out/passwd /x\n", "hint: out is a link that leads nowhere, or out of there."),
+        ("FROM alpine\nCOPY --from=missing-image /x /x\n", "Dockerfile:2: reading the manifest of"),
+        ('FROM alpine\nRUN ["/bin/none", "x"]\n', "exit code 127: /bin/none x\n    the image has no program"),
+        (f"{POWERSHELL}COPY evil.zip C:/\nRUN Expand-Archive C:/evil.zip C:/out\n", "Dockerfile:4: "),
         ("FROM alpine\nADD https://registry.example/x /x\n", "Give --allow-network."),
         ("FROM alpine\nRUN --mount=type=secret,id=a,required=true cat /run/secrets/a\n", "the step needs the secret a"),
         ("FROM alpine\nCOPY main.go /etc\nCOPY main.go /etc/passwd/x\n", "/etc/passwd"),
@@ -347,6 +369,10 @@ def test_bad_builds(site: Site, dockerfile: str, message: str) -> None:
     site.write(".dockerignore", "secret\n")
     site.write("secret", "x")
     (site.context / "escape").symlink_to("../../../../etc/passwd")
+    (site.context / "out").symlink_to("/etc")
+    os.mkfifo(site.context / "pipe")
+    with zipfile.ZipFile(site.context / "evil.zip", "w") as archive:
+        archive.writestr("../../evil.txt", "x")
     with tarfile.open(site.context / "bomb.tar.gz", "w:gz") as tar:
         member = tarfile.TarInfo("zeros")
         member.size = 3 << 30 if "bomb" in dockerfile else 1
@@ -537,6 +563,13 @@ def test_fifth_cross_compiler_image(site: Site, tmp_path_factory: pytest.TempPat
     assert layout.read(2, "x")[:4] == b"\x7fELF"
     assert layout.read(2, "x")[18:20] == (40).to_bytes(2, "little")  # EM_ARM
     assert "CC=arm-linux-gnueabihf-gcc" in layout.config["config"]["Env"]
+    script = "echo 'int main(){return 7;}' > /tmp/y.c && $CC -static -o /tmp/y /tmp/y.c && $CC -dumpmachine && od -An -tx1 -j18 -N1 /tmp/y"
+    done = subprocess.run(
+        [Path(sys.executable).parent / "wingo", "run", f"oci:{layout.folder}:t", "--", "sh", "-ec", script],
+        env={**site.environment, "WINGO_CACHE_DIR": str(site.cache), "WINGO_STATE_DIR": str(site.folder / "state")},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.split()) == (0, ["arm-linux-gnueabihf", "28"]), done.stderr
 
 
 def test_file_capabilities_travel(site: Site) -> None:

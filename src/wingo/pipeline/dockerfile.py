@@ -189,7 +189,7 @@ class Building:
         action = step.action
         match action:
             case CopyFiles():
-                tree, from_context = self.actions.source(action.source, stage.platform, built)
+                tree, from_context = self.actions.source(action.source, stage.platform, built, step.at)
                 changed = self.actions.copy(action, result, tree, step.at, created_by, from_context=from_context)
             case MakeDirectory():
                 changed = result.make_directory(action, step.at, created_by)

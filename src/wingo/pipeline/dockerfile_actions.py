@@ -17,7 +17,7 @@ from wingo.dockerfile.lowering.edits import ExtractArchive, RunProgram
 from wingo.dockerfile.plan import StagePlan
 from wingo.dockerfile.source import At, DockerfileError, printable
 from wingo.dockerfile.steps import CopyFiles, RunGo, RunLowered, RunSandbox
-from wingo.errors import ContentError, HostError
+from wingo.errors import ContentError, HostError, RemoteError, RequestError
 from wingo.golang.fingerprint import Watch
 from wingo.hive.edit import Edit as HiveEdit
 from wingo.oci.platform import Platform
@@ -106,8 +106,13 @@ class Actions:
             tuple(folder for watch in watches for folder in watch.directories),
         )
 
-    def source(self, source: Source, platform: Platform, built: Mapping[int, BuiltStage]) -> tuple[Tree, bool]:
-        """What a COPY reads from, and whether that is a directory of this machine."""
+    def source(self, source: Source, platform: Platform, built: Mapping[int, BuiltStage], at: At) -> tuple[Tree, bool]:
+        """What a COPY reads from, and whether that is a directory of this machine.
+
+        Raises:
+            DockerfileError: the image has nothing for the platform.
+            RemoteError: it cannot be had.
+        """
         match source.kind:
             case SourceKind.STAGE:
                 return built[source.stage].tree(), False
@@ -115,7 +120,12 @@ class Actions:
                 assert source.image is not None
                 key = f"{source.image} {platform}"
                 if key not in self._images:
-                    image = self.bases.image(source.image, platform)
+                    try:
+                        image = self.bases.image(source.image, platform)
+                    except RemoteError as error:
+                        raise RemoteError(f"{at}: {error}", status=error.status, hint=error.hint) from error
+                    except RequestError as error:
+                        raise DockerfileError(at, str(error), hint=error.hint) from error
                     self._images[key] = image_tree(image, self.places)
                 return self._images[key], False
             case _:
@@ -145,7 +155,7 @@ class Actions:
         for item in placed:
             archive = action.unpack and item.found.kind == FILE and not item.made and item.found.content is not None
             if archive and self._is_direct(action, item) and is_archive(_content(item.found)):
-                members = read_archive(_content(item.found), at, keep_in_cache(self.places))
+                members = read_archive(_content(item.found), at, keep_in_cache(self.places), self.places.progress.note)
                 result.append(Placed(target, Found(target, DIRECTORY, 0o755), made=True)) if target else None
                 result += _with_parents(target, members)
             else:

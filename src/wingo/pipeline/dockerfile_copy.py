@@ -22,6 +22,7 @@ from wingo.pipeline.dockerfile_files import (
     DIRECTORY,
     FILE,
     LINK,
+    SPECIAL,
     Context,
     DirectoryTree,
     Found,
@@ -174,6 +175,12 @@ class _Placing:
                 self._add(path, Found(path, DIRECTORY, 0o755), made=True)
 
     def _add(self, path: str, found: Found, *, made: bool) -> None:
+        if found.kind == SPECIAL:
+            raise DockerfileError(
+                self.at,
+                f"{printable(found.path)} is a socket, a pipe or a device and cannot be copied",
+                hint="Leave it out with a .dockerignore.",
+            )
         if self.from_context:
             found = msgspec.structs.replace(found, uid=0, gid=0)
         self.placed[path] = Placed(path, found, made)
@@ -184,15 +191,11 @@ class _Placing:
 
     def _missing(self, text: str) -> DockerfileError:
         path = clean_path("/" + text).strip("/")
-        hint = ""
         if isinstance(self.tree, DirectoryTree):
             import os
 
             where = f"the context {self.tree.root}"
-            full = os.path.join(self.tree.root, path)
-            if os.path.islink(full) and not self.tree.is_ignored(path):
-                hint = "It is a link that leads nowhere, or out of the context."
-            elif os.path.lexists(full):
+            if not (hint := self._broken_link(path)) and os.path.lexists(os.path.join(self.tree.root, path)):
                 what = "its .dockerignore" if isinstance(self.tree, Context) else "an ignore file"
                 return DockerfileError(
                     self.at,
@@ -202,13 +205,25 @@ class _Placing:
             if ".." in text.split("/"):
                 hint = "A path cannot lead out of the context: '..' stops at its top."
         else:
-            where = str(self.action.source)
+            where, hint = str(self.action.source), self._broken_link(path)
         folder, _, name = path.rpartition("/")
         above = follow(self.tree, folder)
         if not hint and above is not None and above.kind == DIRECTORY:
             near = get_close_matches(name, [child.name for child in self.tree.children(above.path)], n=1)
             hint = f"Did you mean {folder + '/' if folder else ''}{near[0]}?" if near else ""
         return DockerfileError(self.at, f"there is no {printable(path) or '/'} in {where}", hint=hint)
+
+    def _broken_link(self, path: str) -> str:
+        """A hint when a link on the way leads nowhere: out of the tree nothing is."""
+        parts = path.split("/")
+        for length in range(1, len(parts) + 1):
+            above = "/".join(parts[:length])
+            found = self.tree.find(above)
+            if found is not None and found.kind == LINK:
+                if follow(self.tree, above) is None:
+                    return f"{printable(above)} is a link that leads nowhere, or out of there."
+                return ""
+        return ""
 
 
 def copied_content(content: Content | None) -> Content:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
@@ -14,7 +13,7 @@ from wingo.archive.unpack import Limits, MemberKind, decompressed, read_tar, saf
 from wingo.dockerfile.source import At, DockerfileError, printable
 from wingo.errors import ContentError, HostError, Malformed, RemoteError, WingoError
 from wingo.oci.digest import Digest
-from wingo.pipeline.dockerfile_files import DIRECTORY, FILE, LINK, Found
+from wingo.pipeline.dockerfile_files import DIRECTORY, FILE, LINK, SPECIAL, Found
 
 if TYPE_CHECKING:
     from wingo.pipeline.places import Places
@@ -114,26 +113,30 @@ def is_archive(content: Content) -> bool:
     return head.startswith(_MAGIC) or head[257:262] == b"ustar"
 
 
-def read_archive(content: Content, at: At, keep: Keep) -> list[Found]:
+def read_archive(content: Content, at: At, keep: Keep, note: Callable[[str], None] = lambda _: None) -> list[Found]:
     """A tar's members, contained in the directory that they go to.
 
     Args:
         content: of the archive.
         at: for messages.
         keep: keeps a member's bytes.
+        note: is told of devices and pipes, which are left out.
 
     Raises:
         DockerfileError: it is damaged, a bomb, or its names lead out of it.
     """
     try:
         with content.open() as stored:
-            return list(
-                _members(_opened(stored), keep, max(_ARCHIVE_LIMITS.free_bytes, content.size * _ARCHIVE_LIMITS.ratio))
-            )
+            limit = max(_ARCHIVE_LIMITS.free_bytes, content.size * _ARCHIVE_LIMITS.ratio)
+            members = list(_members(_opened(stored), keep, limit))
     except (EOFError, OSError, ValueError) as error:
         raise DockerfileError(at, f"{printable(content.origin)} is damaged: {error}") from error
     except WingoError as error:
         raise DockerfileError(at, f"{printable(content.origin)}: {error}", hint=error.hint) from error
+    if special := [member.path for member in members if member.kind == SPECIAL]:
+        more = f" and {len(special) - 1} more" if len(special) > 1 else ""
+        note(f"{at}: devices and pipes of an archive are left out: {printable(special[0])}{more}")
+    return [member for member in members if member.kind != SPECIAL]
 
 
 def _opened(stored: BinaryIO) -> BinaryIO:
@@ -171,7 +174,7 @@ def _members(tar: BinaryIO, keep: Keep, limit: int) -> Iterator[Found]:
                 raise ContentError(f"{printable(path)} is a hard link to nothing in the archive")
             found = Found(path, FILE, target.mode, target.uid, target.gid, target.content)
         elif kind is None:
-            continue
+            found = Found(path, SPECIAL)
         else:
             total += member.size
             if total > limit:
@@ -219,14 +222,17 @@ def read_zip(content: Content, at: At, keep: Keep) -> Sequence[Found]:
     Raises:
         DockerfileError: it is damaged, a bomb, encrypted, or its names lead out of it.
     """
+    import shutil
+    import tempfile
     import zipfile
 
-    with content.open() as stored:
-        data = io.BytesIO(stored.read())
     found: list[Found] = []
     total = 0
     try:
-        with zipfile.ZipFile(data) as archive:
+        with tempfile.TemporaryFile() as file:
+            with content.open() as stored:
+                shutil.copyfileobj(stored, file, _CHUNK)
+            archive = zipfile.ZipFile(file)
             infos = archive.infolist()
             if len(infos) > _ARCHIVE_LIMITS.entries:
                 raise DockerfileError(
@@ -249,4 +255,6 @@ def read_zip(content: Content, at: At, keep: Keep) -> Sequence[Found]:
                     found.append(Found(path, FILE, 0o644, content=keep(cast("BinaryIO", stream), path)))
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
         raise DockerfileError(at, f"{printable(content.origin)} is no zip that can be read: {error}") from error
+    except Malformed as error:
+        raise DockerfileError(at, f"{printable(content.origin)}: {error.problem}", hint=error.hint) from error
     return found

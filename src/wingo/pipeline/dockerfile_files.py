@@ -21,7 +21,7 @@ from wingo.pipeline.content import MAX_FILES, file_content, reading
 
 _MAX_LINKS = 40
 _MAX_IGNORE_BYTES = 1 << 20
-FILE, DIRECTORY, LINK = "file", "directory", "link"
+FILE, DIRECTORY, LINK, SPECIAL = "file", "directory", "link", "special"
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class Found(msgspec.Struct, frozen=True):
 
     Attributes:
         path: in the tree.
-        kind: "file", "directory" or "link".
+        kind: "file", "directory", "link"; "special" is a socket, a pipe or a device, which nobody can copy.
         mode: permission bits.
         content: a file's bytes.
         target: a link's text.
@@ -211,9 +211,7 @@ class DirectoryTree:
             )
         if stat.S_ISREG(status.st_mode):
             return Found(path, FILE, mode, content=self._content(full, status.st_size))
-        raise RequestError(
-            f"{full} is a socket, a pipe or a device and cannot be copied", hint="Leave it out with a .dockerignore."
-        )
+        return Found(path, SPECIAL, mode)
 
     def _content(self, full: str, size: int) -> Content:
         content = file_content(full, size)

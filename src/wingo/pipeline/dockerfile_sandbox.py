@@ -71,7 +71,7 @@ def run_step(
         HostError: this machine lacks what the sandbox needs.
     """
     sources = {
-        number: actions.source(source, plan.platform, built)[0]
+        number: actions.source(source, plan.platform, built, at)[0]
         for number, (mount, source) in enumerate(action.mounts)
         if mount.kind is MountKind.BIND or (mount.kind is MountKind.CACHE and mount.source_stage)
     }
@@ -203,7 +203,8 @@ def _run(
                 except RequestError as error:
                     raise DockerfileError(at, str(error), hint=error.hint) from error
                 if code := result.outcome.exit_code:
-                    failure = _failed(at, action, code, bytes(output), allowed=actions.request.allow_network)
+                    said = bytes(output) or result.outcome.reason.encode()
+                    failure = _failed(at, action, code, said, allowed=actions.request.allow_network)
                     failure.hint = f"{failure.hint} {_keep(actions, run, action, at, code, more['directory'])}".strip()
                     raise failure
                 entries = capture(
@@ -310,7 +311,8 @@ def _network(actions: Actions, action: RunSandbox) -> Network:
 def _failed(at: At, action: RunSandbox, code: int, output: bytes, *, allowed: bool) -> DockerfileError:
     from wingo.pipeline.dockerfile_actions import failed
 
-    error = failed(at, " ".join(action.argv[-1:]), code, output.decode("utf-8", "replace"))
+    words = action.argv[-1:] if "-c" in action.argv[1:-1] else action.argv
+    error = failed(at, " ".join(words), code, output.decode("utf-8", "replace"))
     if action.wants_network and not allowed:
         error.hint = "The step may not use the network; give --allow-network if that is what it lacks."
     return error

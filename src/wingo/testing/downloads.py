@@ -31,7 +31,8 @@ class DownloadProxy:
         """Binds a port of this machine.
 
         Args:
-            files: by their whole address.
+            files: by their whole address; a directory by an address with a slash at its end, which is how a bare
+                repository is cloned (after `git update-server-info`).
             tls: a server's context with a certificate for every host of an https address.
         """
         self.asked: list[str] = []
@@ -40,6 +41,17 @@ class DownloadProxy:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def find(self, url: str) -> bytes | Path | None:
+        """What is served at an address."""
+        if url in self.files:
+            return self.files[url]
+        for address, folder in self.files.items():
+            if address.endswith("/") and url.startswith(address) and isinstance(folder, Path):
+                path = (folder / url.removeprefix(address)).resolve()
+                if path.is_file() and path.is_relative_to(folder.resolve()):
+                    return path
+        return None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -80,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answers with a file."""
         url = f"{self.tunnel}{self.path}" if self.tunnel else self.path
         self.proxy.asked.append(url)
-        found = self.proxy.files.get(url)
+        found = self.proxy.find(url.partition("?")[0])
         if found is None:
             self.send_error(404)
             return

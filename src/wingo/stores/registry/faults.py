@@ -85,16 +85,14 @@ def network_fault(error: Exception, doing: str, url: Url) -> WingoError:
     if isinstance(error, socket.gaierror):
         return RemoteError(
             f"{doing}: the host {url.host} is not known",
-            hint="Check the registry's name, the network, and the proxy settings (HTTPS_PROXY).",
+            hint="Check the host's name, the network, and the proxy settings (HTTPS_PROXY).",
         )
     if isinstance(error, TimeoutError):
         return RemoteError(
             f"{doing}: {where} does not answer", hint="Check the network and the proxy settings.", temporary=True
         )
     if isinstance(error, ConnectionRefusedError):
-        return RemoteError(
-            f"{doing}: nothing listens at {where}", hint="Check the registry's address, and that it runs."
-        )
+        return RemoteError(f"{doing}: nothing listens at {where}", hint="Check the address, and that the server runs.")
     if isinstance(error, NotHttp):
         speaks = "The server may want TLS, or be no registry." if url.scheme == "http" else ""
         return RemoteError(f"{doing}: {where} does not speak HTTP as expected: {error}", hint=speaks)
