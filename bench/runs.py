@@ -56,7 +56,18 @@ def run(command: Command) -> str:
     return result.stdout
 
 
-_PERSONAL = {"GOFLAGS", "GOWORK", "GOOS", "GOARCH", "CGO_ENABLED", "SOURCE_DATE_EPOCH", "KOCACHE", "XDG_CACHE_HOME"}
+# Python's modules are compiled once, as where wingo is installed.
+_PERSONAL = {
+    "PYTHONDONTWRITEBYTECODE",
+    "GOFLAGS",
+    "GOWORK",
+    "GOOS",
+    "GOARCH",
+    "CGO_ENABLED",
+    "SOURCE_DATE_EPOCH",
+    "KOCACHE",
+    "XDG_CACHE_HOME",
+}
 
 
 def take_turns(contestants: Sequence[Contestant], rounds: int) -> dict[str, list[float]]:
