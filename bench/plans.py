@@ -13,7 +13,8 @@ from bench.runs import Spread
 from wingo.dockerfile.bases import assume_facts
 from wingo.dockerfile.graph import Options, make_graph
 from wingo.dockerfile.parse import parse_dockerfile
-from wingo.dockerfile.plan import Plan, plan_dockerfile
+from wingo.dockerfile.plan import plan_dockerfile
+from wingo.dockerfile.planned import Plan
 from wingo.dockerfile.windows_stage import begin_stage
 from wingo.oci.platform import Platform
 

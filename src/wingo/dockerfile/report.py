@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from wingo.dockerfile.graph import SourceKind
-from wingo.dockerfile.plan import Plan, StagePlan
+from wingo.dockerfile.planned import Plan, StagePlan
 from wingo.dockerfile.source import printable
 from wingo.dockerfile.steps import Step, StepKind
 

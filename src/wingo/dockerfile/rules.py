@@ -11,7 +11,7 @@ from wingo.check.finding import Problem, Severity
 from wingo.check.rule import Group, Needs, Rule, Scope, rule
 from wingo.dockerfile.graph import SourceKind
 from wingo.dockerfile.instructions import Add, Arg, Cmd, Dockerfile, Entrypoint, Env, Instruction
-from wingo.dockerfile.plan import Plan, StagePlan
+from wingo.dockerfile.planned import Plan, StagePlan
 from wingo.dockerfile.steps import RunGo
 from wingo.hive.upcase import upcase
 from wingo.windows.environment import keeps_system

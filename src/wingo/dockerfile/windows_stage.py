@@ -12,7 +12,7 @@ from wingo.dockerfile.bases import BaseFacts
 from wingo.dockerfile.lowering import Impossible, Item, Kind, Lowered, NoBase, State, Tree, UnreadBase, lower
 from wingo.dockerfile.lowering.edits import describe
 from wingo.dockerfile.lowering.outcome import CannotLower
-from wingo.dockerfile.plan import LoweredStep
+from wingo.dockerfile.planned import LoweredStep
 from wingo.dockerfile.steps import CopyFiles, RunLowered
 from wingo.windows.paths import Components, fold, parse_path
 
@@ -51,7 +51,7 @@ def begin_stage(
 
 
 class PlannedWindowsStage:
-    """See `wingo.dockerfile.plan.WindowsStage`."""
+    """See `wingo.dockerfile.planned.WindowsStage`."""
 
     def __init__(self, state: State, brings: Brings | None) -> None:
         self.state, self._brings = state, brings

@@ -13,7 +13,8 @@ import msgspec
 
 from wingo.dockerfile.bases import BaseFacts, assume_facts
 from wingo.dockerfile.graph import Graph, Options, SourceKind, make_graph
-from wingo.dockerfile.plan import Plan, StagePlan, plan_dockerfile
+from wingo.dockerfile.plan import plan_dockerfile
+from wingo.dockerfile.planned import Plan, StagePlan
 from wingo.dockerfile.report import step_lines, step_report
 from wingo.dockerfile.settings import healthcheck_document
 from wingo.dockerfile.source import DockerfileError, printable

@@ -14,7 +14,7 @@ from wingo.archive.entry import Content
 from wingo.dockerfile.graph import Source, SourceKind
 from wingo.dockerfile.lowering import Answer, UnpackedFile
 from wingo.dockerfile.lowering.edits import ExtractArchive, RunProgram
-from wingo.dockerfile.plan import StagePlan
+from wingo.dockerfile.planned import StagePlan
 from wingo.dockerfile.source import At, DockerfileError, printable
 from wingo.dockerfile.steps import CopyFiles, RunGo, RunLowered, RunSandbox
 from wingo.errors import ContentError, HostError, RemoteError, RequestError

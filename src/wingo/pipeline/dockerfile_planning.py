@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from wingo.dockerfile.bases import assume_facts
 from wingo.dockerfile.graph import SourceKind, make_graph
-from wingo.dockerfile.plan import Facts, Plan, plan_dockerfile
+from wingo.dockerfile.plan import Facts, plan_dockerfile
+from wingo.dockerfile.planned import Plan
 from wingo.dockerfile.source import At
 from wingo.dockerfile.windows_stage import Brings, begin_stage
 from wingo.errors import WingoError

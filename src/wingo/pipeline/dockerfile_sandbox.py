@@ -19,7 +19,7 @@ import msgspec
 
 from wingo.archive.entry import Entry, EntryKind, LayerRecipe
 from wingo.dockerfile.mounts import Mount, MountKind
-from wingo.dockerfile.plan import StagePlan
+from wingo.dockerfile.planned import StagePlan
 from wingo.dockerfile.source import At, DockerfileError, printable
 from wingo.dockerfile.steps import RunSandbox
 from wingo.errors import HostError, RequestError

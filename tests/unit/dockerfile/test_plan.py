@@ -9,7 +9,8 @@ import pytest
 from wingo.dockerfile.bases import assume_facts, base_reference, windows_by_name
 from wingo.dockerfile.graph import Options
 from wingo.dockerfile.parse import parse_dockerfile
-from wingo.dockerfile.plan import Plan, plan_dockerfile
+from wingo.dockerfile.plan import plan_dockerfile
+from wingo.dockerfile.planned import Plan
 from wingo.dockerfile.posix import read_commands
 from wingo.dockerfile.report import plan_lines, report_plan
 from wingo.dockerfile.settings import windows_path

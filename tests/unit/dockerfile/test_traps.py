@@ -8,7 +8,7 @@ from tests.unit.dockerfile.lowering.stages import lines, only, plan_stage, ps, r
 from tests.unit.dockerfile.test_plan import NANO, plan
 from wingo.dockerfile.lowering.edits import SetVariable
 from wingo.dockerfile.parse import parse_dockerfile
-from wingo.dockerfile.plan import Plan
+from wingo.dockerfile.planned import Plan
 from wingo.dockerfile.source import DockerfileError
 from wingo.dockerfile.steps import CopyFiles, StepKind
 
