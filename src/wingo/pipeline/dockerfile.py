@@ -19,7 +19,6 @@ from wingo.dockerfile.report import step_lines, step_report
 from wingo.dockerfile.settings import healthcheck_document
 from wingo.dockerfile.source import DockerfileError, printable
 from wingo.dockerfile.steps import CopyFiles, MakeDirectory, RunGo, RunLowered, RunSandbox, Step
-from wingo.dockerfile.windows_stage import PlannedWindowsStage, begin_stage
 from wingo.errors import RequestError
 from wingo.image.derive import AddedLayer, ConfigPatch, common_family, derive, make_index, raw_settings
 from wingo.image.model import Image, Index
@@ -36,14 +35,15 @@ from wingo.pipeline.dockerfile_bases import DockerfileBases
 from wingo.pipeline.dockerfile_planning import context_brings
 from wingo.pipeline.dockerfile_request import DockerfileRequest
 from wingo.pipeline.dockerfile_stages import BuiltStage, LinuxStage, ToolchainStage
-from wingo.pipeline.dockerfile_windows import WindowsStage
 from wingo.pipeline.report import BuildReport, PlatformReport, ProgramReport
 from wingo.pipeline.ship import ship
 from wingo.windows.osversion import index_order
 
 if TYPE_CHECKING:
+    from wingo.dockerfile.windows_stage import PlannedWindowsStage
     from wingo.host import Host
     from wingo.pipeline.dockerfile_build import DockerfileBuild
+    from wingo.pipeline.dockerfile_windows import WindowsStage
     from wingo.pipeline.places import Places
 
 
@@ -122,6 +122,8 @@ class Building:
         runs_programs = self.request.dockerfile.run_windows
 
         def begin(found: BaseFacts) -> PlannedWindowsStage:
+            from wingo.dockerfile.windows_stage import begin_stage
+
             return begin_stage(found, brings, runs_programs=runs_programs)
 
         plan = plan_dockerfile(dockerfile, options, facts=facts, windows=begin, graph=graph)
@@ -142,6 +144,8 @@ class Building:
         stage_built = built[final.number]
         if isinstance(stage_built, LinuxStage):
             return self._linux_image(plan, final, stage_built), final
+        from wingo.pipeline.dockerfile_windows import WindowsStage
+
         assert isinstance(stage_built, WindowsStage)
         self.notes.update(dict.fromkeys(stage_built.notes))
         return self._windows_image(plan, final, stage_built), final
@@ -163,7 +167,11 @@ class Building:
             below = built[stage.base.stage]
             if isinstance(below, ToolchainStage):
                 return ToolchainStage(type(below.files)(below.files.found))
-            assert isinstance(below, LinuxStage | WindowsStage)
+            if isinstance(below, LinuxStage):
+                return below.fork()
+            from wingo.pipeline.dockerfile_windows import WindowsStage
+
+            assert isinstance(below, WindowsStage)
             return below.fork()
         epoch, threads = self.request.build.epoch, self.host.processors
         if stage.base.kind is SourceKind.CONTEXT:
@@ -179,6 +187,8 @@ class Building:
             assert stage.base.image is not None
             image = self.bases.image(stage.base.image, stage.platform)
         if stage.settings.windows:
+            from wingo.pipeline.dockerfile_windows import WindowsStage
+
             runs_programs = self.request.dockerfile.run_windows
             return WindowsStage(image, stage.facts, self.places, epoch, threads, runs_programs=runs_programs)
         if only:

@@ -12,8 +12,6 @@ import msgspec
 
 from wingo.archive.entry import Content
 from wingo.dockerfile.graph import Source, SourceKind
-from wingo.dockerfile.lowering import Answer, UnpackedFile
-from wingo.dockerfile.lowering.edits import ExtractArchive, RunProgram
 from wingo.dockerfile.planned import StagePlan
 from wingo.dockerfile.source import At, DockerfileError, printable
 from wingo.dockerfile.steps import CopyFiles, RunGo, RunLowered, RunSandbox
@@ -34,13 +32,13 @@ from wingo.pipeline.dockerfile_downloads import (
 from wingo.pipeline.dockerfile_files import DIRECTORY, FILE, Context, DirectoryTree, Found, Tree
 from wingo.pipeline.dockerfile_go import GoRunner
 from wingo.pipeline.dockerfile_image_files import image_tree
-from wingo.pipeline.dockerfile_memory import Changed, WorkDirectory, with_digest
+from wingo.pipeline.dockerfile_memory import Changed, WorkDirectory, with_digest, work_directory
 from wingo.pipeline.dockerfile_stages import BuiltStage, LinuxStage, ToolchainStage, ViewTree
-from wingo.pipeline.dockerfile_windows import Tools, WindowsStage, tree_key, work_directory
 
 if TYPE_CHECKING:
     from wingo.dockerfile.bases import BaseFacts
-    from wingo.dockerfile.lowering import State
+    from wingo.dockerfile.lowering import Answer, State
+    from wingo.dockerfile.lowering.edits import ExtractArchive, RunProgram
     from wingo.host import Host
     from wingo.image.model import Image
     from wingo.pipeline.dockerfile_bases import DockerfileBases
@@ -274,6 +272,8 @@ class Actions:
         self, action: RunLowered, stage: BuiltStage, plan: StagePlan, at: At, created_by: str
     ) -> tuple[bool, tuple[str, ...]]:
         """A Windows RUN."""
+        from wingo.pipeline.dockerfile_windows import Tools, WindowsStage
+
         assert isinstance(stage, WindowsStage)
         root = self._work_directory(plan)
         toolchain = plan.facts.toolchain
@@ -305,6 +305,8 @@ class Actions:
 
     def _run_program(self, operation: RunProgram, state: State, base: Image | None, facts: BaseFacts, at: At) -> Answer:
         """A Windows program, run by Wine over the stage's files and registry."""
+        from wingo.pipeline.dockerfile_windows import tree_key
+
         wine = self._wine_runner
         self.asks_again = True  # another Wine may do otherwise
         below = (base.digest if base is not None else "", tree_key(state.tree), state.registry.changes, state.user)
@@ -330,6 +332,8 @@ class Actions:
         return msgspec.structs.replace(kept, registry=answer.registry)
 
     def _answer(self, key: str, make: Callable[[], _Kept]) -> Answer:
+        from wingo.dockerfile.lowering import Answer, UnpackedFile
+
         def run() -> _Kept:
             self.ran += 1
             return make()

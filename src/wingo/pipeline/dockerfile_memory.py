@@ -99,6 +99,12 @@ class Changed(msgspec.Struct, frozen=True):
     removed: tuple[str, ...]
 
 
+def work_directory(cache: str, *parts: str) -> str:
+    """Where a stage's programs run: the same place in every build, so that Go's build cache finds its own again."""
+    name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return os.path.join(cache, "dockerfile", "work", name)
+
+
 class WorkDirectory:
     """A tree's files on the disk, for programs to run over; what they change is found by comparing."""
 
@@ -170,6 +176,6 @@ class WorkDirectory:
                     target = target[len(self.root) :]
                 found.append(Found(path, LINK, 0o777, target=target))
             else:
-                found.append(with_digest(Found(path, FILE, mode & 0o7777, content=file_content(full, size))))
+                found.append(Found(path, FILE, mode & 0o7777, content=file_content(full, size)))
         removed = [path for path in self._before if path not in after]
         return Changed(tuple(sorted(found, key=lambda item: item.path)), tuple(removed))

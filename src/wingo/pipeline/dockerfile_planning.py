@@ -10,7 +10,6 @@ from wingo.dockerfile.graph import SourceKind, make_graph
 from wingo.dockerfile.plan import Facts, plan_dockerfile
 from wingo.dockerfile.planned import Plan
 from wingo.dockerfile.source import At
-from wingo.dockerfile.windows_stage import Brings, begin_stage
 from wingo.errors import WingoError
 from wingo.pipeline.dockerfile_bases import DockerfileBases
 from wingo.pipeline.dockerfile_copy import LINK, place
@@ -20,6 +19,7 @@ from wingo.pipeline.dockerfile_request import DockerfileRequest
 if TYPE_CHECKING:
     from wingo.archive.entry import Content
     from wingo.dockerfile.steps import CopyFiles
+    from wingo.dockerfile.windows_stage import Brings
     from wingo.pipeline.places import Places
 
 
@@ -39,6 +39,8 @@ def plan_request(request: DockerfileRequest, places: Places | None) -> tuple[Pla
 
 
 def _plan(request: DockerfileRequest, number: int, facts: Facts, brings: Brings) -> Plan:
+    from wingo.dockerfile.windows_stage import begin_stage
+
     options = request.options[number]
     graph = make_graph(request.dockerfile, options)
     return plan_dockerfile(

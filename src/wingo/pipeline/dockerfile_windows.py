@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -384,11 +383,3 @@ def _found(item: Item) -> Found | None:
     if item.kind is Kind.FILE and item.content is not None:
         return Found(path, FILE, 0o644, content=item.content)
     return None
-
-
-def work_directory(cache: str, *parts: str) -> str:
-    """Where a stage's programs run: the same place in every build, so that Go's build cache finds its own again."""
-    import hashlib
-
-    name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    return os.path.join(cache, "dockerfile", "work", name)
