@@ -46,7 +46,7 @@ system: $(READY) packages peers arm64 ## real go, real registries, independent r
 	@$(RUN) python scripts/test.py system
 
 test-peers: $(READY) packages ## the slower peers (zot, ko) and programs, which take minutes to build
-	@$(RUN) scripts/go-peers.sh crane ko olareg zot
+	@$(RUN) scripts/go-peers.sh crane ko olareg zot govulncheck
 	@$(RUN) python scripts/test.py peers
 
 test-pythons: $(READY) ## the unit tests on every Python >= 3.11 that this machine has

@@ -15,6 +15,7 @@ program() { # name -> module, version, package
         syft) echo github.com/anchore/syft v1.57.1 cmd/syft ;;                   # lists an image's packages; bench.looking
         buildkitd) echo github.com/moby/buildkit v0.27.1 cmd/buildkitd ;;        # builds Dockerfiles; bench.dockerfiles
         buildctl) echo github.com/moby/buildkit v0.27.1 cmd/buildctl ;;          # asks it to
+        govulncheck) echo golang.org/x/vuln v1.9.0 cmd/govulncheck ;;            # finds known vulnerabilities in programs
         zot) echo zotregistry.dev/zot/v2 v2.1.20 cmd/zot ;;                      # a registry; takes minutes
         *) echo "go-peers: no program $1" >&2; return 1 ;;
     esac

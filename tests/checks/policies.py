@@ -131,7 +131,11 @@ CASES: dict[str, list[Images]] = {
             image("main.main", ENCODED, deps=YAML.format(0)), image("main.main", ENCODED, deps=YAML.format(1)), DATABASE
         ),
         Images(
-            image("main.main", ENCODED, deps="dep\texample.com/fork\tv1.0.0\n=>\tgopkg.in/yaml.v3\tv3.0.0\th1:x=\n"),
+            image(
+                "main.main",
+                "example.com/fork.Unmarshal",
+                deps="dep\texample.com/fork\tv1.0.0\n=>\tgopkg.in/yaml.v3\tv3.0.0\th1:x=\n",
+            ),
             image("main.main", ENCODED, deps="dep\tgopkg.in/yaml.v3\tv3.0.0\n=>\texample.com/yaml\tv3.0.0\th1:x=\n"),
             DATABASE,
         ),

@@ -31,6 +31,9 @@ MAX_FUNCTIONS = 4_000_000
 """Kubernetes' largest programs have about 200,000."""
 MAX_NAMES_BYTES = 512 << 20
 _NAMES_PER_FUNCTION = 16
+_NO_PACKAGE = ("go:", "type:", "type..", "__x86.")
+"""What the compiler makes, in Go 1.20 and later, and before."""
+_DOMAIN = re.compile(r"go\.[a-z0-9.-]+/")
 _ESCAPED = re.compile("%([0-9a-f]{2})")
 _SECTIONS = (".gopclntab", ".data.rel.ro.gopclntab", "__TEXT,__gopclntab", "__DATA_CONST,__gopclntab")
 _PE_CODE = 0x20
@@ -114,7 +117,10 @@ def package_of(name: str) -> str:
     receiver = name.find("(")
     slash = name.rfind("/", 0, receiver) if receiver >= 0 else name.rfind("/")
     dot = name.find(".", slash + 1)
-    if dot < 0 or name.startswith(("go:", "type:", "go.", "type..", "__x86.")):
+    if dot < 0 or name.startswith(_NO_PACKAGE):
+        return ""
+    if name.startswith("go.") and _DOMAIN.match(name) is None:
+        # `go.buildid`, `go.(*struct {…}).Lock`: Go's own until 1.19, and no `go.uber.org/zap.New`.
         return ""
     return name[:dot]
 

@@ -284,13 +284,15 @@ class Packages:
 
     def __init__(self, info: BuildInfo | None) -> None:
         modules = [] if info is None else [*([info.main] if info.main else []), *info.deps]
-        self._modules = sorted((each.path for each in modules), key=len, reverse=True)
+        self._modules = {each.path for each in modules}
         self._main = info.path if info else ""
 
     def module_of(self, package: str) -> str:
         """The path of the package's module; "" for one of Go's own, or when it is not known."""
         path = self._main if package == "main" else package
-        return next((each for each in self._modules if path == each or path.startswith(f"{each}/")), "")
+        while path and path not in self._modules:
+            path = path.rpartition("/")[0]
+        return path
 
     def is_standard(self, package: str) -> bool:
         """Whether a package is Go's own: of no module, and without a dot in its first element."""

@@ -17,7 +17,7 @@ from wingo.binary.facts import Binary
 from wingo.binary.functions import FunctionTable, read_functions
 from wingo.binary.lazy import LazyLibrary, lazy_libraries
 from wingo.binary.program import Program
-from wingo.check.capabilities import Found, capabilities
+from wingo.check.capabilities import Found, Packages, capabilities
 from wingo.check.demands import NOTHING, Demands
 from wingo.check.rule import Needs
 from wingo.check.secrets import Secret
@@ -111,6 +111,12 @@ class Inspected(msgspec.Struct, frozen=True, dict=True):
             return frozenset()
         found = self.functions.packages().items()
         return frozenset(name for name, code in found if code.functions or "." in name.partition("/")[0])
+
+    @cached_property
+    def modules(self) -> frozenset[str]:
+        """Of a Go program's packages: those that something was compiled in of."""
+        packages = Packages(self.build_info)
+        return frozenset(map(packages.module_of, self.packages)) - {""}
 
     @cached_property
     def capabilities(self) -> tuple[Found, ...]:

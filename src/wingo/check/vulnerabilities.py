@@ -164,27 +164,51 @@ class Vulnerabilities:
         return self._known[identity]
 
 
-def reached(match: Match, names: frozenset[str], packages: frozenset[str], goos: str, goarch: str) -> tuple[str, ...]:
+class Contents(msgspec.Struct, frozen=True):
+    """What is looked for vulnerable functions in: a program, so far as its own table of functions tells.
+
+    Attributes:
+        names: of all functions, as the function table has them.
+        packages: of those functions.
+        modules: of those packages, by the path that the program knows them by.
+        main: the path of the main package, which is "main" in the table.
+        goos: for which it is built.
+        goarch: likewise.
+    """
+
+    names: frozenset[str]
+    packages: frozenset[str]
+    modules: frozenset[str] = frozenset()
+    main: str = ""
+    goos: str = ""
+    goarch: str = ""
+
+
+def reached(match: Match, contents: Contents, module: str = "", instead: str = "") -> tuple[str, ...]:
     """The functions or packages of a program that have a vulnerability; () when none is there.
+
+    Where the database names no packages, one of the module's in the program is enough.
 
     Args:
         match: the vulnerability.
-        names: of all functions, as the function table has them.
-        packages: of those functions.
-        goos: for which the program is built.
-        goarch: likewise.
+        contents: of the program.
+        module: that has it, by the path that the program knows it by; "" for Go's own.
+        instead: of a module that takes the place of another one: its own path, which the database knows it by.
     """
     found: list[str] = []
     for each in match.imports:
-        if (each.goos and goos not in each.goos) or (each.goarch and goarch not in each.goarch):
+        if (each.goos and contents.goos not in each.goos) or (each.goarch and contents.goarch not in each.goarch):
             continue
-        path = _escaped(each.path)
+        path = each.path
+        if instead and (path == instead or path.startswith(f"{instead}/")):
+            path = module + path[len(instead) :]
+        path = "main" if path == contents.main else path
         if not each.symbols:
-            found += [each.path] if each.path in packages else []
+            found += [each.path] if path in contents.packages else []
         for symbol in each.symbols:
-            found += [name for name in _spellings(path, symbol) if name in names][:1]
-    if not match.imports:
-        return ("",)
+            found += [name for name in _spellings(_escaped(path), symbol) if name in contents.names][:1]
+    if not match.imports and (not module or module in contents.modules):
+        return (module,)
     return tuple(found)
 
 
@@ -211,10 +235,11 @@ def go_version(version: str) -> Version | None:
 
 
 def _in_range(own: Version, ranges: tuple[Range, ...]) -> tuple[bool, str]:
-    """Whether a version is in one of the ranges, and what mends it."""
-    for each in ranges:
-        if each.type != "SEMVER":
-            continue
+    """Whether a version is in one of the ranges, and what mends it; without a range of versions, it is."""
+    known = [each for each in ranges if each.type == "SEMVER"]
+    if not known or any(not each.events for each in known):
+        return True, ""
+    for each in known:
         events: list[tuple[Version, bool, str]] = []
         for event in each.events:
             text = event.introduced or event.fixed

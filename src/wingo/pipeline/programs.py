@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_PROGRAM = 768 << 20
 """Bytes of one program: it is held in memory while it is looked at."""
-VERSION = 1
+VERSION = 2
 """Of what is remembered."""
 STANDARD = "std"
 """The group of the standard library's packages."""

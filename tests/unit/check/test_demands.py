@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.checks.policies import CALLS, EXEC, GRAPH, KEY, database_files, image
+from wingo.binary.buildinfo import BuildInfo, read_build_info
+from wingo.binary.functions import package_of, unescaped
+from wingo.binary.read import open_program
+from wingo.check.capabilities import Packages
 from wingo.check.demands import Demands, is_below, read_demands
 from wingo.check.finding import Severity
 from wingo.check.imports import ImportGraph
 from wingo.check.policy import Policy
-from wingo.check.vulnerabilities import Vulnerabilities, go_version, semantic
+from wingo.check.vulnerabilities import Contents, Vulnerabilities, go_version, reached, semantic
 from wingo.errors import ContentError, RequestError
 from wingo.image.model import Image
 from wingo.pipeline.checking import check_artifact
@@ -183,6 +187,72 @@ def test_a_vulnerable_module(find: Find, tmp_path: Path) -> None:
     assert find(image("main.main", deps="dep\tgopkg.in/yaml.v3\tv3.0.0\th1:x=\n"), demands) == {}
     replaced = "dep\tgopkg.in/yaml.v3\tv3.0.0\n=>\texample.com/yaml\tv3.0.0\th1:x=\n"
     assert find(image(*functions, deps=replaced), demands) == {}
+
+
+def found_in(document: dict[str, object], functions: tuple[str, ...], build: str) -> bool:
+    read = database_files([{"id": "GO-2026-0009", **document}]).get
+    info = decoded(build)
+    instead = info.deps[0].replace.path if info.deps[0].replace is not None else ""
+    packages = frozenset(unescaped(package_of(name)) for name in functions)
+    modules = frozenset(map(Packages(info).module_of, packages)) - {""}
+    contents = Contents(frozenset(functions), packages, modules, info.path, "linux", "amd64")
+    used = info.deps[0].replace or info.deps[0]
+    matches = Vulnerabilities(read).matches(used.path, used.version)
+    return any(reached(match, contents, info.deps[0].path, instead) for match in matches)
+
+
+def decoded(build: str) -> BuildInfo:
+    program = open_program(make_pe(data=go_build_info("go1.26.1", build)))
+    assert program is not None
+    info = read_build_info(program)
+    assert info is not None
+    return info
+
+
+OLD = "path\texample.com/app/cmd\nmod\texample.com/app\tv1.0.0\t\ndep\texample.com/old\tv1.0.0\th1:x=\n"
+FORKED = OLD.replace("\th1:x=", "") + "=>\texample.com/fork\tv1.0.0\th1:x=\n"
+ALL = [{"type": "SEMVER", "events": [{"introduced": "0"}]}]
+
+
+def affected(module: str, imports: list[dict[str, object]] | None = None, ranges: object = ALL) -> dict[str, object]:
+    specific = {} if imports is None else {"imports": imports}
+    return {"affected": [{"package": {"name": module}, "ranges": ranges, "ecosystem_specific": specific}]}
+
+
+def test_a_vulnerability_without_packages_is_of_what_was_compiled_in() -> None:
+    """As govulncheck has it: go.mod may name a module of which nothing is in the program."""
+    document = affected("example.com/old")
+    assert found_in(document, ("main.main", "example.com/old/sub.F"), OLD)
+    assert not found_in(document, ("main.main", "example.com/older.F"), OLD)
+
+
+def test_what_takes_a_modules_place_goes_by_the_modules_name() -> None:
+    document = affected("example.com/fork", [{"path": "example.com/fork/sub", "symbols": ["F"]}])
+    assert found_in(document, ("main.main", "example.com/old/sub.F"), FORKED)
+    assert not found_in(document, ("main.main", "example.com/old.F"), FORKED)
+    assert found_in(affected("example.com/fork"), ("example.com/old.F",), FORKED)
+
+
+def test_the_main_package_is_main_in_the_table() -> None:
+    document = affected("example.com/old", [{"path": "example.com/app/cmd", "symbols": ["Run"]}])
+    assert found_in(document, ("main.main", "main.Run"), OLD)
+    assert not found_in(document, ("main.main", "main.Walk"), OLD)
+
+
+@pytest.mark.parametrize("ranges", [[], [{"type": "ECOSYSTEM", "events": [{"introduced": "9"}]}], [{"type": "SEMVER"}]])
+def test_without_versions_all_are_meant(ranges: object) -> None:
+    assert found_in(affected("example.com/old", ranges=ranges), ("example.com/old.F",), OLD)
+
+
+def test_the_main_modules_own_vulnerabilities(find: Find) -> None:
+    document = {"id": "GO-2026-0009", "summary": "bad", **affected("example.com/app")}
+    demands = Demands(vulnerabilities=Vulnerabilities(database_files([document]).get))
+    own = "mod\texample.com/app\t{}\th1:x=\n"
+    assert (
+        "GO-2026-0009 in example.com/app v1.2.3"
+        in find(image("main.main", main=own.format("v1.2.3")), demands)["WGO312"]
+    )
+    assert find(image("main.main", main=own.format("(devel)")), demands) == {}
 
 
 def test_without_functions_it_is_a_note(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wingo.binary.buildinfo import Module
 from wingo.check.capabilities import BY_NAME
 from wingo.check.demands import imports_key, is_below
 from wingo.check.finding import Problem, Severity
@@ -11,7 +12,7 @@ from wingo.check.imports import ImportGraph
 from wingo.check.rule import Group, Needs, image_rule
 from wingo.check.rules.go import GoProgram, go_programs
 from wingo.check.subject import ImageSubject
-from wingo.check.vulnerabilities import Match, reached
+from wingo.check.vulnerabilities import Contents, Match, reached
 
 _SHOWN = 3
 
@@ -171,22 +172,24 @@ def modules_not_vulnerable(image: ImageSubject) -> Iterator[Problem]:
     if image.demands.vulnerabilities is None:
         return
     for program in go_programs(image):
-        for module in program.info.deps:
+        own = () if program.info.main is None else (program.info.main,)
+        for module in (*own, *program.info.deps):
             used = module.replace or module
+            what, mend = f"{used.path} {used.version}", f"go get {used.path}@v"
             for match in image.demands.vulnerabilities.matches(used.path, used.version):
-                yield from _vulnerable(program, match, f"{used.path} {used.version}", f"go get {used.path}@v")
+                yield from _vulnerable(program, match, what, mend, module)
 
 
-def _vulnerable(program: GoProgram, match: Match, what: str, mend: str) -> Iterator[Problem]:
+def _vulnerable(
+    program: GoProgram, match: Match, what: str, mend: str, module: Module | None = None
+) -> Iterator[Problem]:
     vulnerability = match.vulnerability
     names = ", ".join((vulnerability.id, *(each for each in vulnerability.aliases if each.startswith("CVE-"))))
     where = ""
     severity = None
     if program.functions is not None:
-        facts = program.inspected.facts
-        goos = program.info.setting("GOOS") or facts.os
-        inspected = program.inspected
-        found = reached(match, inspected.names, inspected.packages, goos, facts.arch)
+        instead = module.replace.path if module is not None and module.replace is not None else ""
+        found = reached(match, _contents(program), module.path if module is not None else "", instead)
         if not found:
             return
         where = f"; it has {found[0]}" if found[0] else ""
@@ -198,6 +201,19 @@ def _vulnerable(program: GoProgram, match: Match, what: str, mend: str) -> Itera
         hint=f"{mend}{match.fixed} or later." if match.fixed else "No version without it is known.",
         path=program.path,
         severity=severity,
+    )
+
+
+def _contents(program: GoProgram) -> Contents:
+    inspected, facts = program.inspected, program.inspected.facts
+    goos = program.info.setting("GOOS") or facts.os
+    return Contents(
+        inspected.names,
+        inspected.packages,
+        inspected.modules,
+        program.info.path,
+        goos,
+        program.info.setting("GOARCH") or facts.arch,
     )
 
 
