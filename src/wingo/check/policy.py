@@ -27,6 +27,7 @@ from typing import Annotated
 import msgspec
 
 from wingo.check.finding import Finding, Severity
+from wingo.check.goversions import same_until
 from wingo.errors import RequestError
 
 OFF = "off"
@@ -164,7 +165,7 @@ def judged(findings: Iterable[Finding], policy: Policy, today: dt.date) -> tuple
     return tuple(kept)
 
 
-def valid_through(policy: Policy, findings: Sequence[Finding]) -> dt.date | None:
-    """The last day on which a verdict stays as it is: the first on which a waiver that holds ends; None: for good."""
+def valid_through(policy: Policy, findings: Sequence[Finding], today: dt.date) -> dt.date:
+    """The last day on which a verdict of today stays as it is: a waiver that holds ends, or there is a new Go by its schedule."""
     used = [waiver.until for waiver in policy.waiver if any(item.waived and waiver.covers(item) for item in findings)]
-    return min(used, default=None)
+    return min((*used, same_until(today)))

@@ -6,6 +6,7 @@ Three of them: one of our layers (`LayerSubject`), one image (`ImageSubject`), a
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -192,6 +193,7 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         passwd: the text of /etc/passwd; "" when there is none, or it is not at hand.
         group: that of /etc/group.
         demands: what the user wants of its programs.
+        today: the day of the check, UTC; the first of all days when nobody says.
     """
 
     image: Image
@@ -207,6 +209,7 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     passwd: str = ""
     group: str = ""
     demands: Demands = NOTHING
+    today: dt.date = dt.date.min
 
     def has(self, needs: Needs) -> bool:
         """Whether a rule with these needs can look at it."""

@@ -173,8 +173,11 @@ def check_artifact(
         RemoteError: a layer cannot be fetched.
         ContentError: the database of vulnerabilities is damaged.
     """
-    gathered = gather(place, artifact, places, hosts=hosts, demands=demands, below=below, base_files=base_files)
-    verdict: Verdict = check(gathered.subject, policy, day_of(now))
+    today = day_of(now)
+    gathered = gather(
+        place, artifact, places, hosts=hosts, demands=demands, below=below, base_files=base_files, today=today
+    )
+    verdict: Verdict = check(gathered.subject, policy, today)
     return PlaceReport(
         place,
         artifact.digest,
@@ -240,13 +243,14 @@ def gather(
     demands: Demands = NOTHING,
     below: Mapping[Digest, BaseLayers] | None = None,
     base_files: BaseFiles = BaseFiles.AT_HAND,
+    today: dt.date = dt.date.min,
 ) -> Gathered:
     """Everything that rules look at; the arguments are those of `check_artifact`.
 
     Raises:
         RemoteError: a layer cannot be fetched.
     """
-    return _Gathering(places, demands, below or {}, base_files).gather(place, artifact, hosts)
+    return _Gathering(places, demands, below or {}, base_files, today).gather(place, artifact, hosts)
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -260,9 +264,15 @@ class _Read(msgspec.Struct, frozen=True):
 
 class _Gathering:
     def __init__(
-        self, places: Places, demands: Demands, below: Mapping[Digest, BaseLayers], base_files: BaseFiles
+        self,
+        places: Places,
+        demands: Demands,
+        below: Mapping[Digest, BaseLayers],
+        base_files: BaseFiles,
+        today: dt.date,
     ) -> None:
         self.places, self.demands, self.below, self.base_files = places, demands, below, base_files
+        self.today = today
         self.notes: dict[str, None] = {}
 
     def gather(self, place: str, artifact: Image | Index, hosts: Sequence[HostProfile]) -> Gathered:
@@ -343,6 +353,7 @@ class _Gathering:
             group=self._text(view, "etc/group"),
             start=start,
             demands=self.demands,
+            today=self.today,
         )
 
     def _text(self, view: View | None, path: str) -> str:
@@ -425,7 +436,7 @@ class _Verdict(msgspec.Struct):
     """What is remembered of a check."""
 
     report: PlaceReport
-    valid_through: dt.date | None
+    valid_through: dt.date
 
 
 def check_once(
@@ -453,11 +464,11 @@ def check_once(
                 return msgspec.structs.replace(verdict.report, place=place)
     report = check_artifact(place, artifact, places, policy, now, demands=demands)
     with suppress(HostError, UnicodeEncodeError):
-        verdict = _Verdict(report, valid_through(policy, report.findings))
+        verdict = _Verdict(report, valid_through(policy, report.findings, day_of(now)))
         places.cache.keep_record(_VERDICTS, key, msgspec.json.encode(verdict))
     return report
 
 
-def holds(through: dt.date | None, now: float) -> bool:
+def holds(through: dt.date, now: float) -> bool:
     """Whether a verdict that holds through a day holds now."""
-    return through is None or day_of(now) <= through
+    return day_of(now) <= through

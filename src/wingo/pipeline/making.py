@@ -279,7 +279,7 @@ class _Making:
             ChecksFailed: there are errors.
         """
         from wingo.check.policy import valid_through
-        from wingo.pipeline.checking import BaseFiles, check_artifact, policy_of, refuse_errors
+        from wingo.pipeline.checking import BaseFiles, check_artifact, day_of, policy_of, refuse_errors
         from wingo.pipeline.demanding import demands_of, with_sources
 
         policy = policy_of(self.settings)
@@ -299,7 +299,7 @@ class _Making:
         ]
         refuse_errors(reports)
         self.findings = tuple(finding for report in reports for finding in report.findings)
-        self.checked_through = valid_through(policy, self.findings)
+        self.checked_through = valid_through(policy, self.findings, day_of(self.host.now()))
         if demands.vulnerabilities is not None:
             # What a database says may change by tomorrow, or by the next download of it: the next build asks again.
             self.checked_through = dt.date.min

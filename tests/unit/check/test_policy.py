@@ -8,6 +8,7 @@ import pytest
 from tests.verifier import broken
 from tests.verifier.broken import Fault, file
 from wingo.check.finding import Finding, Severity, Where, merged
+from wingo.check.goversions import same_until
 from wingo.check.policy import Policy, judged, read_policy, valid_through
 from wingo.errors import ChecksFailed, RequestError
 from wingo.pipeline.checking import policy_of, refuse_errors, report_of
@@ -48,8 +49,8 @@ def test_a_waiver_holds_through_its_day_and_for_its_path_alone():
 
 def test_a_verdict_is_good_until_the_first_waiver_that_was_used_ends():
     rules = policy(WAIVER)
-    assert valid_through(rules, judged([finding()], rules, DAY)) == DAY
-    assert valid_through(rules, judged([finding(path="x")], rules, DAY)) is None
+    assert valid_through(rules, judged([finding()], rules, DAY), DAY) == DAY
+    assert valid_through(rules, judged([finding(path="x")], rules, DAY), DAY) == same_until(DAY)
 
 
 @pytest.mark.parametrize(

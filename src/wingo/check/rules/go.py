@@ -14,13 +14,12 @@ from wingo.binary.buildinfo import BuildInfo
 from wingo.binary.functions import FunctionTable
 from wingo.check.capabilities import can
 from wingo.check.finding import Problem, Severity
+from wingo.check.goversions import KNOWN, newest_go
 from wingo.check.rule import Group, Needs, image_rule
 from wingo.check.subject import BinarySubject, ImageSubject, Inspected
 from wingo.errors import RequestError
 from wingo.windows.osversion import parse_os_version
 
-NEWEST = 27
-"""The newest Go 1.x when this was written (November 2026); Go mends the newest and the one before it."""
 MINIMUM_BUILD = ((21, 10240, "Windows 10 or Server 2016"), (11, 7601, "Windows 7 or Server 2008 R2"))
 """Since Go 1.x, the least build of Windows, and its name (Go's release notes, "Ports")."""
 _FIRST_WITHOUT_NETAPI = 24
@@ -134,13 +133,15 @@ def go_still_mended(image: ImageSubject) -> Iterator[Problem]:
     Mend:
         Build with a newer Go; the module's `go` line may stay as it is.
     """
+    newest = newest_go(image.today)
+    how = "" if newest == KNOWN else ", by Go's schedule of releases"
     for program in go_programs(image):
         minor = go_minor(program.info.go_version)
-        if minor is not None and minor < NEWEST - 1:
+        if minor is not None and minor < newest - 1:
             yield Problem(
                 message=f"{program.path} was built with {program.info.go_version}, which gets no fixes any more "
-                f"(Go 1.{NEWEST} and 1.{NEWEST - 1} do)",
-                hint=f"Build it with Go 1.{NEWEST - 1} or later.",
+                f"(Go 1.{newest} and 1.{newest - 1} do{how})",
+                hint=f"Build it with Go 1.{newest - 1} or later.",
                 path=program.path,
             )
 
