@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from struct import pack
 
 from tests.checks.programs import Images
+from wingo.binary.buildinfo import BuildInfo
 from wingo.check.demands import Demands, imports_key
 from wingo.check.imports import ImportGraph
 from wingo.check.vulnerabilities import Vulnerabilities
@@ -24,7 +25,7 @@ GRAPH = ImportGraph(
     },
     frozenset({"fmt", "os", "os/exec"}),
 )
-KEY = imports_key("linux", "amd64", "example.com/app")
+KEY = imports_key(BuildInfo("", "example.com/app", settings=(("GOOS", "linux"),)))
 SOURCES = {KEY: GRAPH}
 
 

@@ -33,9 +33,9 @@ def module(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def wingo(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+def wingo(folder: Path, *argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     program = str(Path(sys.executable).with_name("wingo"))
-    environment = {**os.environ, "WINGO_CACHE_DIR": str(folder / "cache")}
+    environment = {**os.environ, "WINGO_CACHE_DIR": str(folder / "cache"), **variables}
     return subprocess.run([program, *argv], cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -69,6 +69,35 @@ def test_check_with_sources(module: Path) -> None:
     assert done.returncode == 1
     assert WAY in done.stdout
     assert "WGO603" not in done.stdout
+
+
+TAGGED = """//go:build extra && !cgo
+
+package main
+
+import "example.com/probe/internal/git"
+
+func init() { git.Fetch("upstream") }
+"""
+
+
+def test_the_way_is_that_of_the_build(module: Path) -> None:
+    """A file that only tags bring makes the way shorter, for the program that was built with them."""
+    (module / "extra.go").write_text(TAGGED)
+    (module / "wingo.toml").write_text('[policy]\ndeny = ["exec"]\n')
+    short = f"brought by {WAY.split(' → ', maxsplit=1)[0]} → {WAY.rsplit(' → ', maxsplit=1)[-1]}"
+    plain = wingo(module, *BUILD)
+    assert plain.returncode == 1
+    assert WAY in plain.stderr
+    tagged = wingo(module, *BUILD, "--tags", "extra")
+    assert tagged.returncode == 1
+    assert short in tagged.stderr
+    assert wingo(module, *BUILD, "--tags", "extra", "--no-check").returncode == 0
+    done = wingo(module, "check", "oci:out", "--sources", ".", GOFLAGS="-tags=other")
+    assert short in done.stdout
+    assert wingo(module, *BUILD, "--no-check").returncode == 0
+    done = wingo(module, "check", "oci:out", "--sources", ".", GOFLAGS="-tags=extra")
+    assert WAY in done.stdout
 
 
 def test_a_denied_package(module: Path) -> None:

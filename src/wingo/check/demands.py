@@ -17,6 +17,7 @@ from difflib import get_close_matches
 
 import msgspec
 
+from wingo.binary.buildinfo import BuildInfo
 from wingo.check.capabilities import BY_NAME
 from wingo.check.imports import ImportGraph
 from wingo.check.vulnerabilities import Vulnerabilities
@@ -96,9 +97,9 @@ class Demands(msgspec.Struct, frozen=True):
         return tuple(item for item in self.deny if item not in BY_NAME)
 
 
-def imports_key(goos: str, goarch: str, main: str) -> str:
-    """What a program's imports are found by: the imports of one main package differ from system to system."""
-    return f"{goos}/{goarch} {main}"
+def imports_key(info: BuildInfo) -> str:
+    """What a program's imports are found by: those of one main package differ from build to build."""
+    return f"{info.path}\n{info.settings}"
 
 
 NOTHING = Demands()

@@ -10,6 +10,10 @@ from wingo.cli.flags import add_output, add_settings, settings_of
 from wingo.cli.plan import add_dockerfile, asked_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wingo.binary.buildinfo import BuildInfo
+    from wingo.check.demands import Demands
     from wingo.host import Host
     from wingo.pipeline.checking import CheckReport, PlaceReport
     from wingo.pipeline.settings import Settings
@@ -166,16 +170,20 @@ def _checked(
     demands = demands_of(settings, host.directory)
     base_files = BaseFiles.ALL if all_files else BaseFiles.AT_HAND
     reports: list[PlaceReport] = []
+
+    def ways(demands: Demands, programs: Sequence[BuildInfo]) -> Demands:
+        return with_sources(demands, programs, sources, host)
+
     with Places(host, settings) as places:
         for text in texts:
             place = parse_place(text, default_tag="latest")
             if place.kind is PlaceKind.REGISTRY and host.is_directory(text):
                 raise RequestError(f"{text} is a directory", hint=f"Write oci:{text} for an OCI layout.")
             artifact = read_platform(place, platform, places)
-            wanted = with_sources(demands, sources, artifact, host)
-            reports.append(
-                check_artifact(text, artifact, places, policy, host.now(), hosts, wanted, base_files=base_files)
+            report = check_artifact(
+                text, artifact, places, policy, host.now(), hosts, demands, ways=ways, base_files=base_files
             )
+            reports.append(report)
     return report_of(reports)
 
 

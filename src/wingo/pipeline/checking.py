@@ -7,11 +7,11 @@ are at hand: in a local place, or remembered by the cache.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,7 @@ from wingo.check.engine import Skipped, Verdict, check
 from wingo.check.finding import Finding, Severity
 from wingo.check.policy import Policy, read_policy, valid_through
 from wingo.check.reading import LayerWatch
+from wingo.check.rules.go import go_programs
 from wingo.check.rules.hosts import candidates_of
 from wingo.check.starting import find_start
 from wingo.check.subject import ArtifactSubject, BinarySubject, ImageSubject, Inspected, LayerSubject
@@ -40,9 +41,12 @@ from wingo.view.merged import View, make_view
 from wingo.windows.hosts import HostProfile, describe, picks
 
 if TYPE_CHECKING:
+    from wingo.binary.buildinfo import BuildInfo
     from wingo.pipeline.places import Places
     from wingo.pipeline.settings import Settings
 
+Ways: TypeAlias = "Callable[[Demands, Sequence[BuildInfo]], Demands]"
+"""Adds the imports of programs, by what they say of their builds."""
 MAX_BASE_LAYER = 512 << 20
 """Stored bytes of a base's layer that is read because it is at hand; servercore's have more."""
 _MAX_TEXT = 1 << 20
@@ -153,6 +157,7 @@ def check_artifact(
     hosts: Sequence[HostProfile] = (),
     demands: Demands = NOTHING,
     *,
+    ways: Ways | None = None,
     below: Mapping[Digest, BaseLayers] | None = None,
     base_files: BaseFiles = BaseFiles.AT_HAND,
 ) -> PlaceReport:
@@ -166,28 +171,40 @@ def check_artifact(
         now: seconds since 1970: waivers expire.
         hosts: the machines that it is to run on.
         demands: what the user wants of programs (`wingo.pipeline.demanding`).
+        ways: adds the ways of imports to the demands, where the programs' sources are at hand
+            (`wingo.pipeline.demanding.with_sources`).
         below: the bases by the image's digest, where somebody knows; the others are found out.
         base_files: which files of bases are looked at.
 
     Raises:
         RemoteError: a layer cannot be fetched.
         ContentError: the database of vulnerabilities is damaged.
+        WingoError: what `ways` raises.
     """
     today = day_of(now)
     gathered = gather(
         place, artifact, places, hosts=hosts, demands=demands, below=below, base_files=base_files, today=today
     )
-    verdict: Verdict = check(gathered.subject, policy, today)
+    subject = gathered.subject
+    if ways is not None:
+        subject = _with_ways(subject, demands, ways)
+    verdict: Verdict = check(subject, policy, today)
     return PlaceReport(
         place,
         artifact.digest,
-        tuple(str(image.image.platform) for image in gathered.subject.images),
+        tuple(str(image.image.platform) for image in subject.images),
         verdict.findings,
         verdict.skipped,
         gathered.notes,
         verdict.rules,
-        tuple(_host_reports(gathered.subject)),
+        tuple(_host_reports(subject)),
     )
+
+
+def _with_ways(subject: ArtifactSubject, demands: Demands, ways: Ways) -> ArtifactSubject:
+    demands = ways(demands, [program.info for image in subject.images for program in go_programs(image)])
+    images = tuple(msgspec.structs.replace(image, demands=demands) for image in subject.images)
+    return msgspec.structs.replace(subject, images=images)
 
 
 def _host_reports(subject: ArtifactSubject) -> Iterator[HostReport]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,13 +14,10 @@ from wingo.check.demands import Demands, imports_key, read_demands
 from wingo.check.imports import ImportGraph
 from wingo.check.vulnerabilities import MAX_DOCUMENT, Vulnerabilities
 from wingo.errors import ContentError, HostError, RequestError, WingoError
-from wingo.image.model import Image, Index, images_of
 
 if TYPE_CHECKING:
-    from wingo.golang.command import GoFlags
-    from wingo.golang.runner import Runner
-    from wingo.golang.targets import TargetSet
-    from wingo.golang.toolchain import Toolchain
+    from wingo.binary.buildinfo import BuildInfo
+    from wingo.golang.packages import Package
     from wingo.host import Host
     from wingo.pipeline.settings import Settings
 
@@ -62,13 +59,13 @@ def open_vulnerabilities(path: str) -> Vulnerabilities:
     return Vulnerabilities(_in_zip(path))
 
 
-def with_sources(demands: Demands, targets: Sequence[str], artifact: Image | Index, host: Host) -> Demands:
-    """Adds the imports of sources, for the systems of an image's platforms.
+def with_sources(demands: Demands, programs: Iterable[BuildInfo], targets: Sequence[str], host: Host) -> Demands:
+    """Adds the imports of programs whose sources are at hand, each as it was built; runs `go list` once for each kind of build.
 
     Args:
         demands: what is denied; if nothing is, nothing is run.
-        targets: the main packages, as for `wingo build`.
-        artifact: the images that were made of them.
+        programs: what they say of their builds.
+        targets: the main packages that they were made of, as for `wingo build`.
         host: where go is.
 
     Raises:
@@ -77,62 +74,37 @@ def with_sources(demands: Demands, targets: Sequence[str], artifact: Image | Ind
     """
     if not targets or not demands.deny:
         return demands
-    from wingo.golang.command import GoFlags
+    from wingo.golang.imports import deciding_settings, list_imports
     from wingo.golang.targets import group_targets
     from wingo.golang.toolchain import find_toolchain
 
     toolchain = find_toolchain(host.environment, host.runner, python_path=sys.path, directory=host.directory)
-    groups = group_targets(targets, host.directory, host.environment)
-    systems = list(dict.fromkeys((each.platform.os, each.platform.architecture, "") for each in images_of(artifact)))
-    return with_imports(
-        demands, groups, systems, GoFlags(), toolchain=toolchain, runner=host.runner, environment=host.environment
-    )
-
-
-def with_imports(
-    demands: Demands,
-    groups: Iterable[TargetSet],
-    systems: Sequence[tuple[str, str, str]],
-    flags: GoFlags,
-    *,
-    toolchain: Toolchain,
-    runner: Runner,
-    environment: Mapping[str, str],
-) -> Demands:
-    """Adds the imports of programs whose sources are at hand, for each system; runs `go list` once for each.
-
-    Only when they can matter: nothing is denied, nothing is run.
-
-    Args:
-        demands: what is denied.
-        groups: the programs; published ones have no sources here.
-        systems: GOOS, GOARCH and variant.
-        flags: how they are compiled.
-        toolchain: whose go is run.
-        runner: runs it.
-        environment: of the compilation.
-    """
-    if not demands.deny:
-        return demands
-    from wingo.golang.imports import list_imports
-
+    groups = [group for group in group_targets(targets, host.directory, host.environment) if not group.published]
+    listed: dict[tuple[int, tuple[tuple[str, str], ...]], dict[str, ImportGraph]] = {}
     graphs: dict[str, ImportGraph] = {}
-    for group in groups:
-        if group.published:
-            continue
-        for goos, goarch, variant in systems:
-            try:
-                packages = list_imports(
-                    group, goos, goarch, variant, flags, toolchain=toolchain, runner=runner, environment=environment
-                )
-            except WingoError:
-                continue  # the program was built; what go list lacks, only the ways lack
-            mains = [each.import_path for each in packages if each.name == "main" and not each.dep_only]
-            imports = {each.import_path: each.imports for each in packages}
-            standard = frozenset(each.import_path for each in packages if each.standard)
-            for main in mains:
-                graphs.setdefault(imports_key(goos, goarch, main), ImportGraph(main, imports, standard))
+    for info in programs:
+        settings = deciding_settings(info)
+        for number, group in enumerate(groups):
+            key = number, tuple(settings.items())
+            if key not in listed:
+                try:
+                    packages = list_imports(
+                        group, settings, toolchain=toolchain, runner=host.runner, environment=host.environment
+                    )
+                except WingoError:
+                    packages = ()  # the program was built; what go list lacks, only the ways lack
+                listed[key] = _graphs(packages)
+            if info.path in listed[key]:
+                graphs.setdefault(imports_key(info), listed[key][info.path])
     return msgspec.structs.replace(demands, imports=graphs)
+
+
+def _graphs(packages: Sequence[Package]) -> dict[str, ImportGraph]:
+    """The imports of each program among packages, by its main package."""
+    imports = {each.import_path: each.imports for each in packages}
+    standard = frozenset(each.import_path for each in packages if each.standard)
+    mains = [each.import_path for each in packages if each.name == "main" and not each.dep_only]
+    return {main: ImportGraph(main, imports, standard) for main in mains}
 
 
 def _in_directory(path: str) -> Callable[[str], bytes | None]:

@@ -40,6 +40,8 @@ from wingo.stores.parallel import each
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wingo.binary.buildinfo import BuildInfo
+    from wingo.check.demands import Demands
     from wingo.check.finding import Finding
     from wingo.golang.builds import Checked, Go
     from wingo.golang.fingerprint import Binary
@@ -284,6 +286,10 @@ class _Making:
 
         policy = policy_of(self.settings)
         demands = demands_of(self.settings, self.request.directory)
+
+        def ways(demands: Demands, programs: Sequence[BuildInfo]) -> Demands:
+            return with_sources(demands, programs, self.request.targets or (".",), self.host)
+
         reports = [
             check_artifact(
                 report.name,
@@ -291,7 +297,8 @@ class _Making:
                 self.places,
                 policy,
                 self.host.now(),
-                demands=with_sources(demands, self.request.targets or (".",), index, self.host),
+                demands=demands,
+                ways=ways,
                 below=self.below,
                 base_files=BaseFiles.REMEMBERED,
             )

@@ -219,8 +219,7 @@ def _contents(program: GoProgram) -> Contents:
 
 def _graph(image: ImageSubject, program: GoProgram) -> ImportGraph | None:
     """The imports of this program; None when its sources are not at hand."""
-    config = image.config
-    return image.demands.imports.get(imports_key(config.os, config.architecture, program.info.path))
+    return image.demands.imports.get(imports_key(program.info))
 
 
 def _way(package: str, graph: ImportGraph | None) -> str:
