@@ -76,7 +76,7 @@ def likely_argument(name: str) -> str | None:
     if "ARCH" in upper.split("_"):
         return "amd64"
     if "BASE64" in upper:
-        return base64.b64encode(f"https://host.example/{name.lower()}.zip".encode()).decode()
+        return base64.b64encode(f"https://host.example/{name.lower()}.zip".encode("utf-16-le")).decode()
     if "URL" in upper.split("_"):
         return f"https://host.example/{name.lower()}.zip"
     if any(word.startswith(("VERSION", "VER", "RELEASE", "BUILD")) for word in upper.split("_")):

@@ -374,7 +374,7 @@ class _StagePlanner:
                 hint=f"End it with a slash: {printable(instruction.destination, 80)}/",
             )
         if self.files is not None:
-            self.files.copy(action)
+            self.files.copy(action, self.planner.files.get(action.source.stage))
         self.settings.say(printable(at.text, 4096), layer=True)
         where = f"from {source}"
         if any(text.startswith(("http://", "https://")) for text in action.sources):

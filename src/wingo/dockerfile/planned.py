@@ -36,8 +36,8 @@ class WindowsStage(Protocol):
     def run(self, action: RunLowered) -> LoweredStep:
         """Lowers a RUN."""
 
-    def copy(self, action: CopyFiles) -> None:
-        """Takes in what a COPY brings."""
+    def copy(self, action: CopyFiles, source: WindowsStage | None = None) -> None:
+        """Takes in what a COPY brings, out of another Windows stage where it is one."""
 
     def make_directory(self, path: str) -> None:
         """Takes in a WORKDIR."""

@@ -12,13 +12,16 @@ from wingo.dockerfile.bases import BaseFacts
 from wingo.dockerfile.lowering import Impossible, Item, Kind, Lowered, NoBase, State, Tree, UnreadBase, lower
 from wingo.dockerfile.lowering.edits import describe
 from wingo.dockerfile.lowering.outcome import CannotLower
-from wingo.dockerfile.planned import LoweredStep
+from wingo.dockerfile.lowering.patterns import is_pattern
+from wingo.dockerfile.planned import LoweredStep, WindowsStage
 from wingo.dockerfile.steps import CopyFiles, RunLowered
+from wingo.errors import RequestError
 from wingo.windows.paths import Components, fold, parse_path
 
 Brings = Callable[[CopyFiles, Callable[[str], bool]], Sequence[tuple[str, Content | None]] | None]
 r"""What a COPY brings, and the stage's say whether a path is a directory: paths as `C:\…` with their content, None for a
 directory; None: nobody knows yet."""
+_DRIVE = re.compile(r"\A[Cc]:")
 _EXTENSION = re.compile(
     r"\.(?:7z|bat|cer|cfg|cmd|conf|config|crt|css|dll|exe|gz|htm|html|ico|ini|inf|jar|js|json|jsonc|key|log|md|mod|msi|mui|pem|png|ps1|psd1"
     r"|psm1|py|rb|reg|sh|so|sql|sum|svg|sys|tar|tgz|tmpl|toml|txt|tpl|vbs|xml|yaml|yml|zip|zst|xz|go|cs|csproj|sln|pfx|p7b|nupkg)\Z",
@@ -73,13 +76,14 @@ class PlannedWindowsStage:
             case _:
                 return LoweredStep(reason="what the step does is known only while building", edits=())
 
-    def copy(self, action: CopyFiles) -> None:
+    def copy(self, action: CopyFiles, source: WindowsStage | None = None) -> None:
         """Takes in what a COPY brings, as far as it is known."""
         tree = self.state.tree.copy()
         try:
             brought = self._brings(action, _directories(tree)) if self._brings is not None else None
             if brought is None:
-                _take_in_unknown(tree, action)
+                if not (isinstance(source, PlannedWindowsStage) and _take_over(tree, action, source.state.tree)):
+                    _take_in_unknown(tree, action)
             else:
                 for path, content in brought:
                     _put(tree, parse_path(path), content)
@@ -104,8 +108,8 @@ def state_for(state: State, action: RunLowered) -> State:
     )
 
 
-def _put(tree: Tree, path: Components, content: Content | None) -> None:
-    if content is None:
+def _put(tree: Tree, path: Components, content: Content | None, *, known: bool = False) -> None:
+    if content is None and not known:
         tree.make_directories(path)
         return
     if path[:-1]:
@@ -119,6 +123,37 @@ def _directories(tree: Tree) -> Callable[[str], bool]:
         return found is not None and found.kind is Kind.DIRECTORY
 
     return is_directory
+
+
+def _take_over(tree: Tree, action: CopyFiles, other: Tree) -> bool:
+    """Takes in what another stage of the plan has; False where that is not known, and nothing was done."""
+    found = []
+    for source in action.sources:
+        try:
+            path = parse_path("\\" + _DRIVE.sub("", source).replace("/", "\\").lstrip("\\"))
+        except RequestError:
+            return False
+        item = None if is_pattern(source) else other.find(path)
+        if item is None or item.unknown:
+            return False
+        found.append(item)
+    target = parse_path(action.destination)
+    there = tree.find(target)
+    into = action.destination.endswith("\\") or len(found) > 1 or (there is not None and there.kind is Kind.DIRECTORY)
+    for item in found:
+        if item.is_file:
+            _put(tree, (*target, item.path[-1]) if into else target, item.content, known=True)
+            continue
+        tree.make_directories(target)
+        for inside in (item, *other.below(item.path)):
+            place = (*target, *inside.path[len(item.path) :])
+            if inside.kind is Kind.DIRECTORY:
+                tree.make_directories(place)
+                if other.is_vague(inside.path):
+                    tree.vague.add(fold(place))
+            else:
+                tree.put(msgspec.structs.replace(inside, path=place, in_base=False))
+    return True
 
 
 def _take_in_unknown(tree: Tree, action: CopyFiles) -> None:

@@ -129,6 +129,18 @@ def test_arguments_of_a_stage_are_assumed_only_when_asked() -> None:
     assert plan("ARG BASE\nFROM $BASE\n", assume=True).platform.os == "windows"
 
 
+def test_a_copy_of_another_windows_stage_brings_what_that_one_has() -> None:
+    text = (
+        "FROM mcr.microsoft.com/windows/servercore:ltsc2022 AS a\n"
+        "RUN mkdir C:\\in && echo mkdir C:\\made>C:\\in\\x.ps1 && echo y>C:\\in\\y.bin\n"
+        'FROM mcr.microsoft.com/windows/servercore:ltsc2022\nSHELL ["powershell", "-Command"]\n'
+        "COPY --from=a C:\\in C:\\out\nCOPY --from=a /in/y.bin /z\n"
+        "RUN C:\\out\\x.ps1; if (Test-Path C:\\z -PathType Leaf) { mkdir C:\\file }\n"
+    )
+    edits = plan(f"# escape=`\n{text}").final.steps[-1].edits
+    assert edits == (r"make directory C:\made", r"make directory C:\file")
+
+
 def test_what_is_surely_a_file_is_told_by_its_ending() -> None:
     text = (
         "FROM mcr.microsoft.com/windows/servercore:ltsc2022 AS a\n"

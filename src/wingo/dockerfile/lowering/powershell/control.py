@@ -161,6 +161,7 @@ def goes_on(shell: PowerShell, condition: Statement, *, last: bool = False) -> b
     if not shell.session.planning:
         raise CannotLower(f"a loop depends on {text_of(value)}, which is not known")
     shell.session.late = True
+    shell.session.note(f"whether a loop goes on depends on {text_of(value)}: the plan takes it to end here")
     return last
 
 

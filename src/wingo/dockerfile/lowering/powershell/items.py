@@ -211,7 +211,10 @@ def remove_item(bound: Bound) -> list[Value]:
             failures.append(f"cannot find path {written!r} because it does not exist")
         chosen = chosen_of(bound, items)
         if not chosen and late:
-            session.add(RemovePath(path_text((*session.directory, hole(written)))))
+            kept = " ".join(bound.texts("Exclude"))
+            session.add(
+                RemovePath(path_text((*session.directory, hole(written + (f" except {kept}" if kept else "")))))
+            )
             session.late = True
         for item in chosen:
             if item.is_directory and not bound.switch("Recurse"):

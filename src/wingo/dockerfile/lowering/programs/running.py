@@ -106,7 +106,11 @@ def _brought(session: Session, written: str) -> Item | None:
         place = session.path(text.strip('" '), ())
         item = _with_ending(session, (*place, written))
         folded = fold(place)
-        filled = any(folded[:length] in session.tree.vague for length in range(1, len(folded) + 1))
+        filled = any(
+            folded[:length] in session.tree.vague
+            or ((put := session.tree.changes.get(folded[:length])) and put.unknown)
+            for length in range(1, len(folded) + 1)
+        )
         if item is not None and (item.is_file or filled) and folded[:1] != ("WINDOWS",):
             return item
     return None
