@@ -513,3 +513,30 @@ def test_variables_of_a_base_that_was_not_read_are_open() -> None:
     assert "«TOOL of the base»" in lines(run("mkdir C:\\%TOOL%", state))[0]
     assert lines(run("if defined TOOL (mkdir C:\\x)", state)) == [r"make directory C:\x"]
     assert lines(ps("mkdir C:\\a$env:TOOL", plan_stage())) == [r"make directory C:\a"]
+
+
+EVENTS = r"HKLM\SYSTEM\CurrentControlSet\Services\EventLog\Application"
+
+
+def test_event_sources_are_keys_of_their_log() -> None:
+    script = (
+        "$d = New-Object System.Diagnostics.EventSourceCreationData('app', 'Application'); $d.MessageResourceFile = 'C:\\a.exe';"
+        "if (![Diagnostics.EventLog]::SourceExists($d.Source)) { [Diagnostics.EventLog]::CreateEventSource($d) }"
+    )
+    after = ps(script)
+    assert lines(after) == [
+        r"set HKEY_LOCAL_MACHINE\SYSTEM\ControlSet001\Services\EventLog\Application\app EventMessageFile = expand_sz:C:\a.exe"
+    ]
+    assert not ps(script, after.state).edits, "it is there already"
+    assert "already exists" in ps_refuse("New-EventLog -LogName Application -Source app", after.state).reason
+    assert "EventLogMessages.dll" in lines(ps("New-EventLog Application x, y"))[1]
+    assert "running system" in ps_refuse("New-EventLog -LogName Own -Source x").reason
+    gone = ps("[Diagnostics.EventLog]::DeleteEventSource('app')", after.state)
+    assert gone.state.registry.find(f"{EVENTS}\\app") is None
+    assert lines(ps(script, plan_stage())), "a plan takes it to be new"
+
+
+def test_words_with_what_a_plan_does_not_know_stay_together() -> None:
+    for shell in ("powershell", "pwsh"):
+        after = run(f'{shell} -Command setx /m PATH \\"$Env:Path;C:/Program Files/D\\"', plan_stage())
+        assert lines(after) == ["set machine variable PATH=«PATH of the base»;C:/Program Files/D"]

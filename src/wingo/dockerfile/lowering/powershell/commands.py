@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from wingo.dockerfile.lowering.edits import has_hole
 from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell.binding import Cmdlet, bind, find_parameter
 from wingo.dockerfile.lowering.powershell.evaluate import PowerShell
@@ -416,7 +415,7 @@ def _word(name: str) -> str:
 def _native_word(word: str, *, core: bool) -> str:
     """PowerShell 5 puts quotes around a word with spaces and does not escape those in it; 7 does."""
     if core:
-        return word if has_hole(word) else quote_argument(word)
+        return quote_argument(word)
     if not re.search(r"[ \t]", word):
         return word
     return word if word.startswith('"') and word.endswith('"') and len(word) > 1 else f'"{word}"'

@@ -55,6 +55,10 @@ def make(shell: PowerShell, written: str, arguments: list[Value]) -> Value:
             return text_of(arguments[0]) if arguments else ""
         case "version":
             return cast_version(arguments)
+        case "diagnostics.eventsourcecreationdata":
+            from wingo.dockerfile.lowering.powershell.events import source_data
+
+            return source_data(arguments)
         case "object" | "psobject":
             return Thing("object", {}, "")
         case "collections.arraylist" | "collections.generic.list[string]" | "collections.generic.list[object]":

@@ -309,6 +309,12 @@ def _uri(shell: PowerShell, name: str, arguments: list[Value]) -> Value:
     raise _unlowered("Uri", name)
 
 
+def _event_log(shell: PowerShell, name: str, arguments: list[Value]) -> Value:
+    from wingo.dockerfile.lowering.powershell.events import call_event_log
+
+    return call_event_log(shell, name, arguments)
+
+
 def _regex(shell: PowerShell, name: str, arguments: list[Value]) -> Value:
     if any(map(is_unknown, arguments)):
         return Unknown(f"{name} of a text")
@@ -357,6 +363,7 @@ STATICS: dict[str, Callable[[PowerShell, str, list[Value]], Value]] = {
     "math": _math,
     "version": _version,
     "uri": _uri,
+    "diagnostics.eventlog": _event_log,
     "regex": _regex,
     "text.regularexpressions.regex": _regex,
     "reflection.assembly": _ignored,

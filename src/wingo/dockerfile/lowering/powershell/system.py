@@ -216,7 +216,6 @@ _REFUSED = {
     "Import-PfxCertificate": ("a private key, which the running system keeps", "Mount it when the container starts."),
     "New-SelfSignedCertificate": ("a private key and random numbers", "Make it outside the image."),
     "Set-TimeZone": ("the time zone of the running system", "Set TZ with ENV, which Go programs read."),
-    "New-EventLog": ("an event log of the running system", "Register the source when the container starts."),
     "Restart-Computer": ("a restart", "Leave it out."),
 }  # fmt: skip
 
