@@ -68,6 +68,11 @@ class Item(msgspec.Struct, frozen=True):
         return path_text(self.path)
 
     @property
+    def name(self) -> str:
+        r"""The last component; "" of `C:\`."""
+        return self.path[-1] if self.path else ""
+
+    @property
     def is_directory(self) -> bool:
         """Whether it is, or may be, a directory."""
         return self.kind is Kind.DIRECTORY

@@ -354,3 +354,17 @@ def test_registration_files_and_services() -> None:
     assert refuse("sc config WSearch start= never").fails
     assert after.registry.find(r"HKLM\SYSTEM\CurrentControlSet\Services\Tool") is not None
     assert run("sc delete Tool", after).state.registry.find(key) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "copy C:\\ C:\\Windows\\x",
+        "move C:\\ C:\\Windows",
+        "ren C:\\ x",
+        "powershell -Command Move-Item C:\\ C:\\Windows\\x -ErrorAction Stop",
+        "powershell -Command Rename-Item C:\\ x -ErrorAction Stop",
+    ],
+)
+def test_the_root_has_no_name_and_goes_nowhere(command: str) -> None:
+    assert refuse(command).reason

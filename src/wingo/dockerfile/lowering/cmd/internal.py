@@ -301,10 +301,10 @@ def _into(cmd: Cmd, target: str, item: Item, *, several: bool) -> Components:
     path = cmd.session.path(target)
     there = cmd.session.find(path)
     if there is not None and there.is_directory:
-        return (*path, item.path[-1])
+        return (*path, item.name)
     if target.rstrip().endswith(("\\", "/")):
         if there is not None and there.unknown:
-            return (*path, item.path[-1])
+            return (*path, item.name)
         raise CommandFailed(f"the system cannot find the path {target}")
     if several and (there is None or there.is_file):
         raise CannotLower(
@@ -365,7 +365,7 @@ def move(cmd: Cmd, rest: str) -> int:
         path = cmd.session.path(target)
         there = cmd.session.find(path)
         if there is not None and there.is_directory:
-            path = (*path, item.path[-1])
+            path = (*path, item.name)
             there = cmd.session.find(path)
         if there is not None and there.is_file:
             _refuse_prompt(cmd, path, "move", words.switches)

@@ -124,9 +124,9 @@ def _into(session: Session, target: str, item: Item) -> Components:
     path = session.path(plain_path(session, target))
     there = session.find(path)
     if there is not None and there.is_directory:
-        return (*path, item.path[-1])
+        return (*path, *item.path[-1:])
     if there is not None and there.unknown and target.rstrip(" .").endswith(("\\", "/")):
-        return (*path, item.path[-1])
+        return (*path, *item.path[-1:])
     return path
 
 

@@ -35,7 +35,7 @@ def plain_path(session: Session, written: str) -> str:
 
 def file_thing(item: Item) -> Thing:
     """A file or directory as an object."""
-    name = item.path[-1] if item.path else "C:\\"
+    name = item.name or "C:\\"
     stem, dot, extension = name.rpartition(".")
     properties: dict[str, Value] = {
         "Name": name,
@@ -78,9 +78,9 @@ def chosen_of(bound: Bound, items: list[Item]) -> list[Item]:
     return [
         item
         for item in items
-        if (not include or any(pattern.match(item.path[-1]) for pattern in include))
-        and not any(pattern.match(item.path[-1]) for pattern in exclude)
-        and all(pattern.match(item.path[-1]) for pattern in narrow)
+        if (not include or any(pattern.match(item.name) for pattern in include))
+        and not any(pattern.match(item.name) for pattern in exclude)
+        and all(pattern.match(item.name) for pattern in narrow)
     ]
 
 
@@ -142,7 +142,7 @@ def get_child_item(bound: Bound) -> list[Value]:
                 matcher = compile_pattern(last)
                 top = session.path(folder or ".")
                 unknown = unknown or session.tree.is_vague(top)
-                found += [item for item in session.tree.below(top) if matcher.match(item.path[-1])]
+                found += [item for item in session.tree.below(top) if matcher.match(item.name)]
                 continue
             found += roots if len(roots) != 1 or not roots[0].is_directory else session.children(roots[0].path)[0]
             continue
@@ -171,12 +171,12 @@ def get_child_item(bound: Bound) -> list[Value]:
         found = [item for item in found if not item.is_directory]
     if not bound.switch("Force"):
         found = [item for item in found if not item.bits & 2]
-    found.sort(key=lambda item: (item.path[:-1], not item.is_directory, upcase(item.path[-1])))
+    found.sort(key=lambda item: (item.path[:-1], not item.is_directory, upcase(item.name)))
     if not found and unknown and session.planning:
         session.late = True
         return [Unknown(f"what is in {' '.join(paths)}")]
     if bound.switch("Name"):
-        return [item.path[-1] for item in found]
+        return [item.name for item in found]
     return [file_thing(item) for item in found]
 
 

@@ -126,7 +126,7 @@ def _transfer(session: Session, paths: _Paths, flags: str, words: Sequence[str],
         raise CommandFailed(f"{words[0]}: no such file or directory")
     target = paths(words[1])
     if session.is_known_directory(target):
-        target = (*target, item.path[-1])
+        target = (*target, item.name)
     if move:
         session.move(item, target)
     elif item.is_directory:
