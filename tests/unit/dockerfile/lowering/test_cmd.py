@@ -368,3 +368,15 @@ def test_registration_files_and_services() -> None:
 )
 def test_the_root_has_no_name_and_goes_nowhere(command: str) -> None:
     assert refuse(command).reason
+
+
+def test_joined_texts_end_with_control_z_and_joined_bytes_do_not() -> None:
+    state = stage({"a": b"one\r\n\x1arest", "b": b"two\r\n"})
+    assert text_of(run("copy a+b c", state).state, "/c") == b"one\r\ntwo\r\n\x1a"
+    assert text_of(run("copy /b a+b c", state).state, "/c") == b"one\r\n\x1aresttwo\r\n"
+
+
+def test_endings_are_renamed_together() -> None:
+    after = run("ren *.txt *.bak", stage({"a.txt": b"1", "b.c.txt": b"2"}))
+    assert lines(after) == [r"move C:\a.txt to C:\a.bak", r"move C:\b.c.txt to C:\b.c.bak"]
+    assert "pattern" in refuse("ren *.txt ?.bak", stage({"a.txt": b"1"})).reason
