@@ -22,6 +22,8 @@ runc:runc:the same
 bwrap:bubblewrap:starts Linux images where there is no OCI runtime
 fuse-overlayfs:fuse-overlayfs:stacks layers where the kernel does not
 slirp4netns:slirp4netns:gives containers a way outside
+pasta:passt:the same
+ip:iproute2:makes a network, to test that way in
 newuidmap:uidmap:gives the containers of an ordinary user more than one user
 wine64:wine64:starts Windows images, without a display
 wixl:wixl:makes an MSI installer, which Wine runs in a Dockerfile

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.needs import missing, need_tool
+from tests.system import containers
+from tests.system.containers import MARK, NOBODY
 from tests.verifier import verify_layout
 from wingo.errors import HostError
 from wingo.hive.keys import TreeKey
@@ -36,6 +38,7 @@ from wingo.stores.layout import Layout
 from wingo.testing.bases import windows_base
 from wingo.testing.hives import SYSTEM_SECURITY
 from wingo.testing.images import directory_entry, file_entry, layer_of
+from wingo.testing.registry import RegistryServer
 from wingo.windows.init_exe import init_exe
 from wingo.windows.prng_dll import prng_dll
 
@@ -358,8 +361,50 @@ def test_what_it_wrote_becomes_a_layer_of_the_image(wingo: Wingo, served: str) -
     assert there == {r"C:\data\a.txt": True, r"C:\data\b.txt": False}
 
 
+def test_straight_from_a_registry_without_the_base(wingo: Wingo, served: str) -> None:
+    """The base's layers are not fetched, as Wine has files of its own; what the program has is."""
+    image = next(images_of(Layout(served.removeprefix("oci:")).read()))
+    with RegistryServer() as registry:
+        registry.add("team/served:v1", image)
+        done = wingo("run", f"{registry.host}/team/served:v1", "--", "args", "over the wire")
+        fetched = [request.path for request in registry.asked("GET", "/blobs/")]
+    assert said(done.stdout)["args"][2] == "over the wire", done.stderr
+    assert not any(image.layers[0].descriptor.digest in path for path in fetched)
+    assert any(image.layers[-1].descriptor.digest in path for path in fetched)
+
+
+def test_an_ordinary_user_starts_it(served: str) -> None:
+    """Rootless: a prefix of the account's own, one user, no rights; ports, data and the stop as for root."""
+    before = containers.leftovers()
+    uid = NOBODY if os.geteuid() == 0 else os.geteuid()
+    with containers.folder_for(os.geteuid()) as shown, containers.folder_for(uid) as folder:
+        image = shown / f"{MARK}-served"
+        shutil.copytree(served.removeprefix("oci:"), image)
+        for path in [image, *image.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        ordinary = containers.Wingo("ordinary" if os.geteuid() == 0 else "own", folder)
+        name, port = f"{MARK}-rootless", free_port()
+        flags = ["-d", "--name", name, "-p", f"{port}:8000", "-e", f"MARK={MARK}-wine"]
+        started = ordinary("run", f"oci:{image}", *flags, timeout=180)
+        try:
+            assert started.returncode == 0, started.stderr
+            assert fetch(f"http://127.0.0.1:{port}/") == b"served\n"
+            fetch(f"http://127.0.0.1:{port}/put?" + urllib.parse.urlencode({"name": "a.txt", "text": "kept"}))
+            assert said(ordinary("exec", name, "--", r"C:\app\served.exe", "args", "x").stdout)["args"][2] == "x"
+            stopped = json.loads(ordinary("stop", name, "--json").stdout)
+            assert stopped == [{"name": name, "exitCode": 0, "reason": ""}]
+            assert said(ordinary("logs", name).stdout)["ended"] == "gracefully"
+            data = folder / "state/containers" / name / "upper/prefix/drive_c/data"
+            assert (data / "a.txt").read_text() == "kept"
+            assert (data / "a.txt").stat().st_uid == uid
+        finally:
+            ordinary("stop", "--rm", name)
+        assert ordinary.containers == []
+        containers.settles(before, 10)
+
+
 class Program(NamedTuple):
-    """A published program: how it is started, what it answers, and what it logs when it is asked to stop."""
+    """A published program: how it is started, what it answers, what it logs when it is asked to stop, and keeps."""
 
     name: str
     target: str
@@ -368,6 +413,7 @@ class Program(NamedTuple):
     answers: bytes
     args: tuple[str, ...] = ()
     stops: str = ""
+    kept: str = ""
 
 
 PROGRAMS = (
@@ -394,8 +440,9 @@ PROGRAMS = (
         8222,
         "/varz",
         b'"server_name"',
-        ("-m", "8222"),
+        ("-m", "8222", "-js", "-sd", r"C:\data"),
         "Initiating Shutdown",
+        "data/jetstream",
     ),
     Program(
         "caddy",
@@ -418,7 +465,7 @@ BY_DEFAULT = {"go-httpbin", "windows_exporter"}
     ],
 )
 def test_real_programs_serve(wingo: Wingo, program: Program) -> None:
-    place = build(wingo, program.target, program.name, cwd=wingo.folder)
+    place = build(wingo, program.target, program.name, "--data-dir", r"C:\data", cwd=wingo.folder)
     port = free_port()
     started = wingo("run", place, "-d", "--name", program.name, "-p", f"{port}:{program.port}", "--", *program.args)
     try:
@@ -430,5 +477,7 @@ def test_real_programs_serve(wingo: Wingo, program: Program) -> None:
         assert time.monotonic() - began < 9, logged.stderr
         assert stopped["reason"] == "", (stopped, logged.stderr)
         assert program.stops in logged.stdout + logged.stderr
+        upper = wingo.folder / "state/containers" / program.name / "upper/prefix/drive_c"
+        assert not program.kept or (upper / program.kept).exists()
     finally:
         wingo("stop", "--rm", program.name)

@@ -27,7 +27,7 @@ from wingo.launch.containers import Container, Containers, State, remove_directo
 from wingo.launch.machine import Machine
 from wingo.launch.mapping import fork, write_maps
 from wingo.launch.namespaces import Inside, hold, leave_streams
-from wingo.launch.outside import Outside, start_outside
+from wingo.launch.outside import Outside, leave_all_but, start_outside
 from wingo.launch.ports import Forwarder, socket_of
 from wingo.launch.records import LogWriter
 from wingo.launch.runtime import Runtime
@@ -103,9 +103,7 @@ def keep(start: Start, client: Channel) -> NoReturn:
 
 def _close_others(client: Channel, stdio: tuple[int, ...], auditor: Auditor | None) -> None:
     """Closes what the parent has open: a lock or a connection of its own is not to live as long as this does."""
-    kept = sorted({0, 1, 2, client.fileno(), *stdio, *([auditor.record] if auditor is not None else [])})
-    for low, high in zip(kept, [*kept[1:], 1 << 16], strict=True):
-        os.closerange(low + 1, high)
+    leave_all_but([client.fileno(), *stdio, *([auditor.record] if auditor is not None else [])])
 
 
 class _Keeper:

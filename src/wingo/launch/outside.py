@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import select
+import signal
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
+from wingo.launch import kernel
 from wingo.launch.channel import close_all
 from wingo.launch.machine import Machine
-
-if TYPE_CHECKING:
-    import subprocess
+from wingo.launch.mapping import fork
 
 _READY_SECONDS = 5.0
 _DEVICE = "tap0"
@@ -23,69 +23,109 @@ _MTU = "65520"
 
 
 class Outside:
-    """A network stack that runs beside a container."""
+    """A network stack that runs beside a container.
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], ready: int, alive: int) -> None:
+    Attributes:
+        name: of the program.
+    """
+
+    def __init__(self, name: str, guard: int, ready: int, alive: int) -> None:
+        """Takes one that was started.
+
+        Args:
+            name: of the program.
+            guard: the process that ends it.
+            ready: can be read, or is at its end, when the stack is ready or has ended.
+            alive: as long as this is open, it runs.
+        """
         self.name = name
-        self._alive = alive
-        self._process = process
-        self._ready = ready
+        self._guard, self._ready, self._alive = guard, ready, alive
 
     def wait(self) -> None:
         """Waits until it is ready, or will not be."""
-        if self._ready >= 0:
-            select.select([self._ready], [], [], _READY_SECONDS)
-            os.close(self._ready)
-            self._ready = -1
+        select.select([self._ready], [], [], _READY_SECONDS)
 
     def stop(self) -> None:
         """Ends it."""
-        if self._ready >= 0:
-            os.close(self._ready)
-            self._ready = -1
-        os.close(self._alive)
+        close_all([self._ready, self._alive])
         with suppress(OSError):
-            self._process.kill()
-        self._process.wait()
+            os.waitpid(self._guard, 0)
 
 
 def start_outside(holder: int, machine: Machine) -> Outside | None:
     """Starts the network stack of a network namespace; None when there is none installed.
 
     Args:
-        holder: a process in the namespace.
+        holder: a process in the namespace, whose users are mapped.
         machine: whose tools are looked at.
     """
-    if "slirp4netns" in machine.tools and os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        read_end, write_end = os.pipe()
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return None
+    if "slirp4netns" in machine.tools:
         argv = [machine.tools["slirp4netns"], "--configure", f"--mtu={_MTU}", "--disable-host-loopback"]
-        # It ends when nobody holds the other end of this any more, however the keeper ends.
-        dead, alive = os.pipe()
-        argv += [f"--ready-fd={write_end}", f"--exit-fd={dead}", str(holder), _DEVICE]
-        return _started("slirp4netns", argv, read_end, (write_end, dead), alive)
-    if "pasta" in machine.tools and os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        argv = [machine.tools["pasta"], "--config-net", "--foreground", "--quiet", "--no-map-gw"]
+        return _guarded("slirp4netns", [*argv, "--ready-fd=1", str(holder), _DEVICE])
+    if "pasta" in machine.tools:
+        # It writes its number when it is ready; other descriptors than the standard ones it closes first.
+        argv = [
+            machine.tools["pasta"],
+            "--config-net",
+            "--foreground",
+            "--quiet",
+            "--no-map-gw",
+            "--pid=/proc/self/fd/1",
+        ]
         argv += ["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none"]
-        argv += ["--dns-forward", "10.0.2.3", str(holder)]
-        dead, alive = os.pipe()
-        return _started("pasta", argv, -1, (dead,), alive)
+        argv += ["--dns-forward", "10.0.2.3"]
+        if machine.uid:
+            return _guarded("pasta", [*argv, str(holder)])
+        # Started by root it becomes nobody, who may not enter the container; so it is the container's root.
+        root = machine.identity.uid_outside(0)
+        return _guarded(
+            "pasta", [*argv, "--netns-only", "--netns=/proc/self/fd/0", "--no-netns-quit"], of=(holder, root)
+        )
     return None
 
 
-def _started(name: str, argv: list[str], ready: int, theirs: tuple[int, ...], alive: int) -> Outside | None:
-    import subprocess
+def _guarded(name: str, argv: list[str], of: tuple[int, int] | None = None) -> Outside | None:
+    """Starts a program below a process that ends it when this one lets go of a pipe, however this one ends.
 
+    Args:
+        name: of the program.
+        argv: of it; its standard output says that it is ready.
+        of: a process in whose user namespace it is root, and this machine's number of that root; its standard input is then
+            the network namespace of that process.
+    """
+    ready, written = os.pipe()
+    dead, alive = os.pipe()
+    if of is not None:
+        os.fchown(written, of[1], -1)  # it opens it anew
+    guard = fork()
+    if guard:
+        close_all([written, dead])
+        return Outside(name, guard, ready, alive)
     try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=theirs,
-        )
-    except OSError:
-        close_all([alive, *([ready] if ready >= 0 else [])])
-        return None
+        read = nothing = os.open(os.devnull, os.O_RDWR)
+        if of is not None:
+            read = os.open(f"/proc/{of[0]}/ns/net", os.O_RDONLY)
+        for number, stream in enumerate((read, written, nothing)):
+            os.dup2(stream, number)
+        leave_all_but([dead])
+        if of is not None:
+            kernel.setns(os.open(f"/proc/{of[0]}/ns/user", os.O_RDONLY | os.O_CLOEXEC), kernel.CLONE_NEWUSER)
+            os.setgroups([])
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)
+        process = os.posix_spawn(argv[0], argv, os.environ, setsigdef=[signal.SIGPIPE])
+        os.close(1)
+        os.read(dead, 1)  # until it is let go of
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
     finally:
-        close_all(theirs)
-    return Outside(name, process, ready, alive)
+        os._exit(0)
+
+
+def leave_all_but(kept: Sequence[int]) -> None:
+    """Closes every descriptor but the standard streams and some others."""
+    numbers = sorted({0, 1, 2, *kept})
+    for low, high in zip(numbers, [*numbers[1:], 1 << 16], strict=True):
+        os.closerange(low + 1, high)

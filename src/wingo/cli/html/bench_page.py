@@ -15,9 +15,7 @@ from wingo.cli.html.parts import Number, chips, section, table
 if TYPE_CHECKING:
     from wingo.pipeline.bench import BenchReport
 
-_WIDTH, _LABELS, _AMOUNTS = 960, 300, 190
-_ROW, _BAR = 30, 18
-_LONGEST = 46
+_BAR, _GAP, _LONGEST = 18, 12, 46
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -28,6 +26,30 @@ class _Line(msgspec.Struct, frozen=True):
     low: float
     high: float
     text: str
+
+
+class _Shape(msgspec.Struct, frozen=True):
+    """How a chart lies in its window, in its own units: one shows in wide windows, one in narrow ones (`style.py`).
+
+    Attributes:
+        name: of its class.
+        width: of all.
+        left: where the bars begin.
+        amounts: what is kept for the numbers behind the longest.
+        row: a bar with its gap, and its name where that stands above.
+        beside: whether the names stand beside the bars.
+    """
+
+    name: str
+    width: int
+    left: int
+    amounts: int
+    row: int
+    beside: bool
+
+
+_WIDE = _Shape("wide", 960, 300, 190, _BAR + _GAP, beside=True)
+_NARROW = _Shape("narrow", 360, 8, 165, _BAR + _GAP + 18, beside=False)
 
 
 def bench_page(report: BenchReport) -> str:
@@ -63,42 +85,39 @@ def _plain(name: str, size: int) -> _Line:
 
 
 def chart(lines: Sequence[_Line], label: str) -> Html:
-    """Horizontal bars from zero, in the order of the table; the numbers stand beside them."""
+    """Horizontal bars from zero, in the order of the table: with the names beside them, and for a narrow window above them."""
+    return Html(_drawn(lines, label, _WIDE) + _drawn(lines, label, _NARROW))
+
+
+def _drawn(lines: Sequence[_Line], label: str, shape: _Shape) -> Html:
     longest = max(max(line.high, line.value) for line in lines) or 1
-    room = _WIDTH - _LABELS - _AMOUNTS
+    room = shape.width - shape.left - shape.amounts
 
     def at(value: float) -> float:
-        return _LABELS + room * value / longest
+        return shape.left + room * value / longest
 
     pieces: list[Html] = []
     for number, line in enumerate(lines):
-        top = 8 + _ROW * number
+        top = 8 + shape.row * number + (shape.row - _BAR - _GAP)
         middle = top + _BAR / 2
         name = line.name if len(line.name) <= _LONGEST else line.name[: _LONGEST - 1] + "…"
-        pieces.append(_text(8, middle + 4, name, "name"))
-        bar = tag(
-            "rect", x=_LABELS, y=top, width=_n(max(at(line.value) - _LABELS, 1)), height=_BAR, class_=f"s{number % 8}"
-        )
+        pieces.append(_text(8, middle + 4 if shape.beside else top - 6, name))
+        width = _n(max(at(line.value) - shape.left, 1))
+        bar = tag("rect", x=shape.left, y=_n(top), width=width, height=_BAR, class_=f"s{number % 8}")
         pieces.append(tag("g", tag("title", f"{line.name}: {line.text}"), bar))
         if line.high > line.low:
-            whisker = tag(
-                "rect",
-                x=_n(at(line.low)),
-                y=_n(middle - 1),
-                width=_n(at(line.high) - at(line.low)),
-                height=2,
-                class_="whisker",
-            )
-            pieces.append(whisker)
+            long = _n(at(line.high) - at(line.low))
+            pieces.append(tag("rect", x=_n(at(line.low)), y=_n(middle - 1), width=long, height=2, class_="whisker"))
         factor = line.value / lines[0].value if number and lines[0].value else 0
-        compared = f"{line.text}  {factor:.2f} of the first" if factor else line.text
-        pieces.append(_text(at(max(line.high, line.value)) + 8, middle + 4, compared, "name"))
-    height = 16 + _ROW * len(lines)
-    return tag("svg", *pieces, viewBox=f"0 0 {_WIDTH} {height}", role="img", aria_label=label)
+        compared = f"{line.text}, {factor:.2f} × the first" if factor else line.text
+        pieces.append(_text(at(max(line.high, line.value)) + 8, middle + 4, compared))
+    height = 16 + shape.row * len(lines)
+    box = f"0 0 {shape.width} {height}"
+    return tag("svg", *pieces, viewBox=box, role="img", aria_label=label, class_=shape.name)
 
 
-def _text(x: float, y: float, text: str, kind: str) -> Html:
-    return tag("text", text, x=_n(x), y=_n(y), class_=kind)
+def _text(x: float, y: float, text: str) -> Html:
+    return tag("text", text, x=_n(x), y=_n(y), class_="name")
 
 
 def _n(value: float) -> str:

@@ -87,13 +87,16 @@ def run_hook(
     """
     if len(script.encode()) > MAX_SCRIPT_BYTES:
         raise HookFailed(name, "script", f"it has more than {MAX_SCRIPT_BYTES} bytes")
-    if find_spec("quickjs") is None:
+    engine = find_spec("quickjs")
+    if engine is None or engine.origin is None:
         raise HostError(
             f"the hook {name} needs a JavaScript engine",
             hint="Install it: pipx inject wingo quickjs-ng, or wingo[hooks].",
         )
     question = json.dumps(
         {
+            # Its Python looks at no PYTHONPATH.
+            "engine": os.path.dirname(os.path.dirname(engine.origin)),
             "guard": _guard(),
             "script": script,
             "functions": FUNCTIONS,

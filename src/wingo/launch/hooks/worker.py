@@ -28,6 +28,7 @@ _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 def main() -> None:
     """Answers one question and ends, without what a Python does at its end: the kernel would refuse it."""
     question = json.loads(sys.stdin.buffer.read(_MAX_QUESTION))
+    sys.path.append(question["engine"])
     import quickjs  # type: ignore[import-untyped]  # it has no stubs
 
     context = quickjs.Context()
