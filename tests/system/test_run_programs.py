@@ -66,8 +66,8 @@ def push(asking: Asking) -> None:
     fetch(f"http://127.0.0.1:{port}/v2/", seconds=20)
     copied = asking.wingo("copy", asking.image, f"127.0.0.1:{port}/team/pushed:v1")
     assert copied.returncode == 0, copied.stderr
-    manifest = json.loads(fetch(f"http://127.0.0.1:{port}/v2/team/pushed/manifests/v1"))
-    assert manifest["config"]["digest"]
+    pulled = asking.wingo("pull", f"127.0.0.1:{port}/team/pushed:v1", f"oci:{asking.wingo.folder / 'pulled'}")
+    assert (pulled.returncode, pulled.stdout.strip()) == (0, copied.stdout.strip().partition("@")[2]), pulled.stderr
 
 
 def stream(asking: Asking) -> None:
@@ -146,6 +146,8 @@ PROGRAMS = (
         ("registry", "serve", "--address", ":5000", "--disk", "/data"),
         push,
         ("5000",),
+        exit_code=2,
+        kept=("data/sha256/",),
     ),
 )
 BY_DEFAULT = {"go-httpbin", "olareg"}

@@ -109,7 +109,7 @@ def _drawn(lines: Sequence[_Line], label: str, shape: _Shape) -> Html:
             long = _n(at(line.high) - at(line.low))
             pieces.append(tag("rect", x=_n(at(line.low)), y=_n(middle - 1), width=long, height=2, class_="whisker"))
         factor = line.value / lines[0].value if number and lines[0].value else 0
-        compared = f"{line.text}, {factor:.2f} × the first" if factor else line.text
+        compared = f"{line.text}, {factor:.2f} of the first" if factor else line.text
         pieces.append(_text(at(max(line.high, line.value)) + 8, middle + 4, compared))
     height = 16 + shape.row * len(lines)
     box = f"0 0 {shape.width} {height}"
