@@ -364,13 +364,15 @@ def test_what_it_wrote_becomes_a_layer_of_the_image(wingo: Wingo, served: str) -
 def test_straight_from_a_registry_without_the_base(wingo: Wingo, served: str) -> None:
     """The base's layers are not fetched, as Wine has files of its own; what the program has is."""
     image = next(images_of(Layout(served.removeprefix("oci:")).read()))
+    new = [directory_entry("Files"), directory_entry("Files/new"), file_entry("Files/new/x", os.urandom(100))]
+    image = derive(image, [AddedLayer(layer_of(new), History())], ConfigPatch(), family=Family.OCI)
     with RegistryServer() as registry:
         registry.add("team/served:v1", image)
-        done = wingo("run", f"{registry.host}/team/served:v1", "--", "args", "over the wire")
-        fetched = [request.path for request in registry.asked("GET", "/blobs/")]
-    assert said(done.stdout)["args"][2] == "over the wire", done.stderr
-    assert not any(image.layers[0].descriptor.digest in path for path in fetched)
-    assert any(image.layers[-1].descriptor.digest in path for path in fetched)
+        done = wingo("run", f"{registry.host}/team/served:v1", "--", "stat", r"C:\new\x", r"C:\new\y")
+        fetched = {request.path.rpartition("/")[2] for request in registry.asked("GET", "/blobs/")}
+    assert said(done.stdout) == {r"C:\new\x": True, r"C:\new\y": False}, done.stderr
+    assert image.layers[0].descriptor.digest not in fetched
+    assert image.layers[-1].descriptor.digest in fetched
 
 
 def test_an_ordinary_user_starts_it(served: str) -> None:
