@@ -522,6 +522,22 @@ def test_the_report_tells_own_layers_from_the_bases(site: Site) -> None:
     assert program["layerBytes"] == layers[-1]["size"]
 
 
+@pytest.mark.parametrize(
+    "entrypoint",
+    [
+        "ENTRYPOINT app.exe --serve",
+        'ENTRYPOINT ["app.exe"]',
+        'SHELL ["powershell"]\nENTRYPOINT app.exe',
+    ],
+)
+def test_the_shell_form_of_entrypoint_is_a_command_line(site: Site, entrypoint: str) -> None:
+    layout = site.build(f"FROM mcr.microsoft.com/windows/servercore:ltsc2022\nCOPY main.go C:/app.exe\n{entrypoint}\n")
+    site.run("check", f"oci:{layout.folder}:t", "--json")
+    rules = [item["rule"] for place in json.loads(site.host.out.getvalue())["places"] for item in place["findings"]]
+    assert "WGO168" not in rules
+    assert bool(layout.config["config"].get("ArgsEscaped")) == ("[" not in entrypoint.splitlines()[-1])
+
+
 def test_push_and_plan(site: Site) -> None:
     site.write("Dockerfile", "FROM alpine\nCOPY main.go /x\n")
     code = site.run(

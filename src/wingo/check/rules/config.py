@@ -216,6 +216,12 @@ def environment_well_formed(image: ImageSubject) -> Iterator[Problem]:
         seen.setdefault(key, name)
 
 
+def _is_command_line(text: str) -> bool:
+    """Whether a text is a program with its arguments: what the shell form of ENTRYPOINT comes to on Windows."""
+    word, space, _ = text.partition(" ")
+    return bool(space) and (upcase(word) in _SHELLS or upcase(word).endswith((".EXE", ".COM", ".BAT", ".CMD")))
+
+
 @image_rule("WGO168", Severity.WARNING, Group.CONFIG, os="windows")
 def arguments_not_escaped(image: ImageSubject) -> Iterator[Problem]:
     """`ArgsEscaped` is not set beside an Entrypoint in exec form.
@@ -230,7 +236,7 @@ def arguments_not_escaped(image: ImageSubject) -> Iterator[Problem]:
         Remove ArgsEscaped where Entrypoint is a list of words.
     """
     entrypoint = image.settings.entrypoint
-    if image.settings.args_escaped and entrypoint:
+    if image.settings.args_escaped and entrypoint and not _is_command_line(entrypoint[0]):
         broken = " " in entrypoint[0] and not entrypoint[0].startswith('"')
         yield Problem(
             message="ArgsEscaped is set, so the Entrypoint's first word is taken for a whole command line"
