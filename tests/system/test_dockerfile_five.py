@@ -220,6 +220,39 @@ def test_its_plan_and_its_check_name_the_trap(site: Site, which: str) -> None:
     assert found & {"WGO610", "WGO611", "WGO612"} == ({five.rule} if five.rule else set())
 
 
+def checked(site: Site, layout: Layout) -> dict[str, str]:
+    """The rules that an image breaks, with what is said."""
+    site.run("check", f"oci:{layout.folder}:t", "--json")
+    found = [item for place in json.loads(site.host.out.getvalue())["places"] for item in place["findings"]]
+    return {item["rule"]: f"{item['severity']}: {item['message']}" for item in found}
+
+
+def test_second_as_docker_builds_it_is_found_out(site: Site) -> None:
+    """What others make of the second: a Linux program called main.exe."""
+    good = checked(site, built(site, "2"))
+    layout = site.build(FIVE["2"].dockerfile.replace("RUN go build", "RUN GOOS=linux go build"))
+    assert layout.read(-1, "Files/main.exe")[:4] == b"\x7fELF"
+    bad = checked(site, layout)
+    more = {rule: text for rule, text in bad.items() if rule not in good}
+    assert any(
+        text.startswith("error: ") and "ELF file, and no program for Windows" in text for text in more.values()
+    ), more
+
+
+def test_fourth_as_docker_builds_it_is_found_out(site: Site, tmp_path: Path) -> None:
+    """What others make of the fourth: a program that is linked with glibc, on musl."""
+    need_tool("gcc")
+    environment = site.environment | {"CGO_ENABLED": "1", "GOTOOLCHAIN": "local", "GOFLAGS": "-trimpath"}
+    subprocess.run(["go", "build", "-o", site.context / "linked", "."], cwd=SOURCE, env=environment, check=True)
+    try:
+        layout = site.build('FROM alpine:latest\nCOPY linked /root/server\nWORKDIR /root/\nCMD ["./server"]\n')
+    finally:
+        (site.context / "linked").unlink()
+    good = checked(site, built(site, "4"))
+    more = {rule: text for rule, text in checked(site, layout).items() if rule not in good}
+    assert any(text.startswith("error: ") and "ld-linux" in text for text in more.values()), more
+
+
 def test_first_is_a_windows_image_as_docker_makes_one(site: Site, tmp_path: Path) -> None:
     layout = built(site, "1")
     said = program_of(layout, -1, "Files/app/myapp.exe", tmp_path)
