@@ -43,7 +43,7 @@ import msgspec
 
 from wingo.cli.render import Console
 from wingo.dockerfile.graph import SourceKind
-from wingo.dockerfile.plan import Plan
+from wingo.dockerfile.planned import Plan
 from wingo.dockerfile.steps import CopyFiles
 from wingo.host import Host
 from wingo.oci.digest import Digest
