@@ -105,6 +105,7 @@ _OF_DOCKERFILES = (
     "build_arg",
     "build_context",
     "secret",
+    "ssh",
     "run_windows",
     "step_timeout",
     "allow_network",

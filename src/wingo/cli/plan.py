@@ -52,6 +52,9 @@ def add_dockerfile(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--secret", action="append", metavar="id=NAME,src=FILE", help="a secret for RUN --mount")
     group.add_argument(
+        "--ssh", action="append", metavar="default|NAME=SOCKET", help="an SSH agent for RUN --mount=type=ssh"
+    )
+    group.add_argument(
         "--run-windows",
         choices=("wine",),
         help="run Windows programs that are no edits, installers for instance, under Wine, which is not Windows",
@@ -70,6 +73,7 @@ def asked_of(args: argparse.Namespace, context: str, platforms: tuple[str, ...])
         build_args=tuple(args.build_arg or ()),
         contexts=tuple(args.build_context or ()),
         secrets=tuple(args.secret or ()),
+        ssh=tuple(args.ssh or ()),
         run_windows=args.run_windows or "",
     )
 

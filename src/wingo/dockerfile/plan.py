@@ -33,7 +33,7 @@ from wingo.dockerfile.instructions import (
     Volume,
     Workdir,
 )
-from wingo.dockerfile.mounts import Mount, MountKind, parse_mount
+from wingo.dockerfile.mounts import Mount, parse_mount
 from wingo.dockerfile.nodes import Heredoc, heredoc_word
 from wingo.dockerfile.parse import parse_trigger
 from wingo.dockerfile.planned import LoweredStep, Plan, StagePlan, WindowsStage
@@ -477,8 +477,6 @@ class _StagePlanner:
         source = Source(SourceKind.CONTEXT)
         if mount.source_stage:
             source = _source_of(self.planner, mount.source_stage, self.node, at)
-        if mount.kind is MountKind.SSH:
-            raise _Impossible("wingo forwards no SSH agent to RUN", "Use a secret: RUN --mount=type=secret,id=….")
         return mount, source
 
     def _run_windows(

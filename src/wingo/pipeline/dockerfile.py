@@ -81,7 +81,7 @@ class Building:
         """
         plans = [self._plan(options) for options in self.request.dockerfile.options]
         for _, plan in plans:
-            _refuse_impossible(plan)
+            _refuse_impossible(plan, allow_network=self.request.allow_network)
         images = [self._image(graph, plan) for graph, plan in plans]
         for url, digest in self.actions.downloads.fetched.items():
             self.notes[f"downloaded {printable(url)}: {digest}"] = None
@@ -330,11 +330,17 @@ class Building:
         return {layer.descriptor.digest: layer.descriptor.size for layer in own}
 
 
-def _refuse_impossible(plan: Plan) -> None:
+def _refuse_impossible(plan: Plan, *, allow_network: bool) -> None:
     found = next(plan.impossible(), None)
     if found is not None:
         _, step = found
         raise DockerfileError(step.at, f"this step is impossible: {step.why}", hint=step.advice)
+    for stage in plan.stages:
+        for step in stage.steps:
+            if isinstance(step.action, RunSandbox) and step.action.network == "host" and not allow_network:
+                raise DockerfileError(
+                    step.at, "--network=host: the step wants this machine's network", hint="Give --allow-network."
+                )
 
 
 def _stands_on(plan: Plan, stage: StagePlan, number: int) -> bool:

@@ -27,8 +27,18 @@ if TYPE_CHECKING:
     from wingo.pipeline.dockerfile import Building
     from wingo.pipeline.request import BuildRequest
 
-_NOT_IN_KEY = ("dockerfile", "build", "secrets", "no_cache", "explain", "step_timeout", "cache_from", "cache_to")
-"""What says how to work, or is in the key in another form: the Dockerfile by its digest. A secret's value never counts."""
+_NOT_IN_KEY = (
+    "dockerfile",
+    "build",
+    "secrets",
+    "agents",
+    "no_cache",
+    "explain",
+    "step_timeout",
+    "cache_from",
+    "cache_to",
+)
+"""What says how to work, or is in the key in another form: the Dockerfile by its digest. A secret's value never counts, and neither does where an agent is."""
 
 
 class DockerfileBuild(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +120,7 @@ def _deciding(request: DockerfileBuild, host: Host) -> list[object]:
         {name: getattr(part, name) for name in part.__struct_fields__ if name not in _NOT_IN_KEY}
         for part in (request, request.dockerfile)
     ]
-    found.append(sorted(request.dockerfile.secrets))
+    found.append((sorted(request.dockerfile.secrets), sorted(request.dockerfile.agents)))
     try:
         runner, directory = host.runner, host.directory
         toolchain = find_toolchain(host.environment, runner, python_path=sys.path, directory=directory)

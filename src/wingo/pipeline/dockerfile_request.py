@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -35,6 +36,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         build_args: `NAME=VALUE`, or `NAME` for the environment's value.
         contexts: `NAME=DIRECTORY` or `NAME=docker-image://REFERENCE`.
         secrets: `id=NAME,src=FILE` or `id=NAME,env=VARIABLE`.
+        ssh: `default`, `default=SOCKET` or `NAME=SOCKET`.
         run_windows: "wine", or "": Windows programs that are not lowered are impossible.
     """
 
@@ -45,6 +47,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     build_args: tuple[str, ...] = ()
     contexts: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    ssh: tuple[str, ...] = ()
     run_windows: str = ""
 
 
@@ -58,6 +61,7 @@ class DockerfileRequest(msgspec.Struct, frozen=True, kw_only=True):
         directories: of `--build-context`, absolute, by name.
         options: one for each platform that is asked for.
         secrets: where each is, by its id: a file or a variable.
+        agents: the sockets of SSH agents, absolute, by id.
         run_windows: whether Wine runs Windows programs that are not lowered.
     """
 
@@ -68,6 +72,7 @@ class DockerfileRequest(msgspec.Struct, frozen=True, kw_only=True):
     directories: Mapping[str, str]
     options: tuple[Options, ...]
     secrets: Mapping[str, Secret]
+    agents: Mapping[str, str] = {}
     run_windows: bool = False
 
 
@@ -119,6 +124,7 @@ def read_dockerfile_request(asked: Asked, host: Host) -> DockerfileRequest:
         directories=directories,
         options=options,
         secrets=dict(_secret(text, host) for text in asked.secrets),
+        agents=dict(_agent(text, host) for text in asked.ssh),
         run_windows=bool(asked.run_windows),
     )
 
@@ -181,6 +187,30 @@ def _contexts(texts: Sequence[str], host: Host) -> tuple[dict[str, str], dict[st
             raise HostError(f"--build-context {name}: there is no directory {path}")
         images[key], directories[key] = "", path
     return images, directories
+
+
+def _agent(text: str, host: Host) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not equals:
+        path = host.environment.get("SSH_AUTH_SOCK", "")
+        if not path:
+            raise RequestError(
+                f"--ssh {text[:80]}: no SSH agent runs here: SSH_AUTH_SOCK is not set",
+                hint="Start one: eval $(ssh-agent) && ssh-add.",
+            )
+    if not name or not path:
+        raise RequestError(f"--ssh {text[:80]!r} names nothing", hint="Write --ssh default, or --ssh NAME=SOCKET.")
+    path = host.path(path)
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise HostError(f"--ssh {name}: {path}: {error.strerror}") from error
+    if not stat.S_ISSOCK(mode):
+        raise RequestError(
+            f"--ssh {name}: {path} is no agent's socket; wingo reads no keys",
+            hint=f"Give it to an agent: eval $(ssh-agent) && ssh-add {path}; then --ssh {name}=$SSH_AUTH_SOCK.",
+        )
+    return name, path
 
 
 def _secret(text: str, host: Host) -> tuple[str, Secret]:

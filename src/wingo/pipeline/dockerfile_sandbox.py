@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,15 +24,14 @@ from wingo.errors import HostError, RequestError
 from wingo.image.model import Layer, Opener
 from wingo.oci.descriptor import Descriptor
 from wingo.oci.digest import Digest
-from wingo.pipeline.dockerfile_cache_mounts import cache_name, held_cache
-from wingo.pipeline.dockerfile_files import Found, Tree, follow, walk
-from wingo.pipeline.dockerfile_memory import MemoryTree, WorkDirectory
+from wingo.pipeline.dockerfile_files import Tree
+from wingo.pipeline.dockerfile_memory import MemoryTree
+from wingo.pipeline.dockerfile_mounts import Given, mounted_files, step_mounts, sweep_scratch
 from wingo.pipeline.dockerfile_stages import BuiltStage, LinuxStage
 from wingo.stores.lock import try_lock
 
 if TYPE_CHECKING:
     from wingo.launch.rootfs import RootfsRun
-    from wingo.launch.spec import Mount as RunMount
     from wingo.launch.spec import Network
     from wingo.pipeline.dockerfile_actions import Actions
 
@@ -42,12 +39,8 @@ _KIND = "dockerfile-layers"
 _VERSION = "1"
 _TAIL = 64 << 10
 _SCRIPT = "/run/wingo/script"
-_SECRET = "secret-"  # noqa: S105  (begins the name of a file)
-_SHM = "/dev/shm"  # noqa: S108  (files that are in memory alone)
-_SCRATCH, _LOCK = "wingo-step-", "lock"
-_YOUNG = 60.0
-"""Seconds in which a scratch directory may not have been locked yet."""
-_MAX_SECRET = 500 << 10
+_PRIVATE = {MountKind.SECRET: "secret", MountKind.SSH: "SSH agent"}
+"""Mounts that nobody keeps."""
 
 
 class _KeptLayer(msgspec.Struct, frozen=True):
@@ -117,21 +110,7 @@ def _key(action: RunSandbox, stage: LinuxStage, mounted: Mapping[int, str]) -> s
 
 
 def _digest(tree: Tree, mount: Mount) -> str:
-    return MemoryTree({item.path: item for item in _mounted(tree, mount)}).digest()
-
-
-def _mounted(tree: Tree, mount: Mount) -> Iterator[Found]:
-    """What a bind mount shows, by paths from its source."""
-    source = mount.source.strip("/")
-    top = follow(tree, source)
-    if top is None:
-        raise HostError(f"there is no {mount.source or '/'} to mount from {mount.source_stage or 'the build context'}")
-    if top.kind != "directory":
-        yield msgspec.structs.replace(top, path=top.name)
-        return
-    prefix = f"{top.path}/" if top.path else ""
-    for item in walk(tree, top.path):
-        yield msgspec.structs.replace(item, path=item.path[len(prefix) :])
+    return MemoryTree({item.path: item for item in mounted_files(tree, mount)}).digest()
 
 
 def _run(
@@ -172,24 +151,20 @@ def _run(
         folder = os.path.join(actions.host.cache_directory, "dockerfile", "steps")
         os.makedirs(folder, mode=0o700, exist_ok=True)
         _sweep(actions, folder)
-        with _step_directory(folder) as directory, _mounts(actions, action, sources, at) as (mounts, more):
-            argv = action.argv
+        with step_directory(folder) as directory, step_mounts(actions, action, sources, at) as given:
+            mounts, argv = list(given.mounts), action.argv
             if action.script:
-                script = os.path.join(more["directory"], "script")
+                script = os.path.join(given.directory, "script")
                 with open(script, "w", encoding="utf-8") as file:
                     file.write(action.script)
                 os.chmod(script, 0o755)  # noqa: S103  (the step's user is another number)
                 mounts.append(BindMount(_SCRIPT, script, read_only=True))
                 argv = (_SCRIPT,)
-            environment = [
-                *action.environment,
-                *(f"{name}={value}" for name, value in more.items() if name != "directory"),
-            ]
             run = RootfsRun(
                 argv=argv,
                 lowers=lowers,
                 directory=directory,
-                env=tuple(environment),
+                env=(*action.environment, *(f"{name}={value}" for name, value in given.variables.items())),
                 cwd=action.directory,
                 user=action.user,
                 mounts=tuple(mounts),
@@ -205,7 +180,7 @@ def _run(
                 if code := result.outcome.exit_code:
                     said = bytes(output) or result.outcome.reason.encode()
                     failure = _failed(at, action, code, said, allowed=actions.request.allow_network)
-                    failure.hint = f"{failure.hint} {_keep(actions, run, action, at, code, more['directory'])}".strip()
+                    failure.hint = f"{failure.hint} {_keep(actions, run, action, at, code, given)}".strip()
                     raise failure
                 entries = capture(
                     result.upper, machine.identity, storage=result.storage, lowers=lowers, made=result.made
@@ -218,12 +193,12 @@ def _run(
         task.done()
 
 
-def _keep(actions: Actions, run: RootfsRun, action: RunSandbox, at: At, code: int, temporary: str) -> str:
+def _keep(actions: Actions, run: RootfsRun, action: RunSandbox, at: At, code: int, given: Given) -> str:
     """Keeps the place of a step that failed, without secrets; a hint that leads there."""
     from wingo.launch.failed_steps import FailedStep, failed_containers, keep_failed
 
-    kept = [mount for mount in run.mounts if not os.path.basename(mount.source).startswith(_SECRET)]
-    gone = [mount for mount, _ in action.mounts if mount.kind is MountKind.SECRET]
+    kept = [mount for mount in run.mounts if not mount.source.startswith(f"{given.private}/")]
+    gone = [mount for mount, _ in action.mounts if mount.kind in _PRIVATE]
     step = FailedStep(
         dockerfile=actions.request.dockerfile.path,
         at=str(at),
@@ -234,13 +209,16 @@ def _keep(actions: Actions, run: RootfsRun, action: RunSandbox, at: At, code: in
         cwd=run.cwd,
         user=run.user,
         mounts=tuple(kept),
-        missing=tuple(f"the secret {printable(mount.id or mount.source or mount.target, 80)}" for mount in gone),
+        missing=tuple(
+            f"the {_PRIVATE[mount.kind]} {printable(mount.id or mount.source or mount.target, 80)}".rstrip()
+            for mount in gone
+        ),
         network=run.network,
         platform=run.platform,
     )
     containers = failed_containers(actions.host.cache_directory)
     try:
-        name = keep_failed(containers, run.directory, step, temporary, actions.host.machine.tools)
+        name = keep_failed(containers, run.directory, step, given.directory, actions.host.machine.tools)
     except HostError as problem:
         actions.places.progress.note(str(problem))
         return ""
@@ -248,7 +226,7 @@ def _keep(actions: Actions, run: RootfsRun, action: RunSandbox, at: At, code: in
 
 
 @contextmanager
-def _step_directory(folder: str) -> Iterator[str]:
+def step_directory(folder: str) -> Iterator[str]:
     """Where a step runs, which is made by whoever runs it; nobody sweeps it while the block runs."""
     directory, held = "", None
     while held is None:
@@ -283,21 +261,7 @@ def _sweep(actions: Actions, folder: str) -> None:
             if not os.path.isdir(path):
                 os.unlink(f"{path}.lock")
         os.close(held)
-    with os.scandir(_memory() or tempfile.gettempdir()) as entries:
-        left = [entry for entry in entries if entry.name.startswith(_SCRATCH) and entry.is_dir(follow_symlinks=False)]
-    for entry in left:
-        with suppress(FileNotFoundError, HostError):
-            status = entry.stat(follow_symlinks=False)
-            if status.st_uid != os.getuid() or actions.host.now() - status.st_mtime < _YOUNG:
-                continue
-            held = try_lock(os.path.join(entry.path, _LOCK))
-            if held is not None:
-                shutil.rmtree(entry.path, ignore_errors=True)
-                os.close(held)
-
-
-def _memory() -> str | None:
-    return _SHM if os.path.isdir(_SHM) and os.access(_SHM, os.W_OK) else None
+    sweep_scratch(actions.host.now())
 
 
 def _network(actions: Actions, action: RunSandbox) -> Network:
@@ -338,118 +302,3 @@ def _parents_first(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     )
     links = sorted((entry for entry in entries if entry.kind is EntryKind.HARDLINK), key=lambda entry: entry.name)
     return (*plain, *links)
-
-
-@contextmanager
-def _mounts(
-    actions: Actions, action: RunSandbox, sources: Mapping[int, Tree], at: At
-) -> Iterator[tuple[list[RunMount], dict[str, str]]]:
-    """The mounts of a step, and variables that carry secrets; everything temporary is gone afterwards."""
-    from wingo.launch.spec import Mount as BindMount
-    from wingo.launch.spec import MountKind as BindKind
-
-    scratch = tempfile.mkdtemp(prefix=_SCRATCH, dir=_memory())
-    os.chmod(scratch, 0o711)  # noqa: S103  (the step's user is another number)
-    found: list[RunMount] = []
-    more = {"directory": scratch}
-    held = ExitStack()
-    try:
-        if (lock := try_lock(os.path.join(scratch, _LOCK))) is not None:
-            held.callback(os.close, lock)
-        caches = _hold_caches(actions, action, sources, held)
-        for number, (mount, _) in enumerate(action.mounts):
-            target = _target(action, mount)
-            match mount.kind:
-                case MountKind.TMPFS:
-                    found.append(BindMount(target, kind=BindKind.TMPFS, size=mount.size))
-                case MountKind.CACHE:
-                    found.append(BindMount(target, caches[number], read_only=mount.read_only))
-                case MountKind.SECRET:
-                    _secret(actions, mount, target, scratch, found, more, at)
-                case _:
-                    root = os.path.join(scratch, f"bind-{number}")
-                    items = list(_mounted(sources[number], mount))
-                    WorkDirectory(root).write(items)
-                    single = follow(sources[number], mount.source.strip("/"))
-                    path = root
-                    if single is not None and single.kind != "directory":
-                        path = os.path.join(root, single.name)
-                    _let_read(root)
-                    found.append(BindMount(target, path, read_only=mount.read_only))
-        yield found, more
-    finally:
-        held.close()
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _target(action: RunSandbox, mount: Mount) -> str:
-    absolute = mount.target.startswith("/") or not mount.target
-    return mount.target if absolute else f"{action.directory}/{mount.target}"
-
-
-def _hold_caches(actions: Actions, action: RunSandbox, sources: Mapping[int, Tree], held: ExitStack) -> dict[int, str]:
-    """The directory of each cache mount. Steps that want several take them in one order, so that none waits for another."""
-    root = os.path.join(actions.host.cache_directory, "dockerfile", "mounts")
-    way = actions.host.machine.identity.way
-    wanted = sorted(
-        (cache_name(mount, _target(action, mount), way), number, mount)
-        for number, (mount, _) in enumerate(action.mounts)
-        if mount.kind is MountKind.CACHE
-    )
-    found: dict[int, str] = {}
-    for name, number, mount in wanted:
-        first = list(_mounted(sources[number], mount)) if number in sources else []
-        found[number] = held.enter_context(held_cache(root, name, mount, first))
-    return found
-
-
-def _let_read(root: str) -> None:
-    """The sandbox's users are other numbers: what is mounted may be read by all of them."""
-    for folder, _, names in os.walk(root):
-        os.chmod(folder, os.stat(folder).st_mode | 0o555)  # noqa: S103  (as said)
-        for name in names:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path):
-                os.chmod(path, os.stat(path).st_mode | 0o444)
-
-
-def _secret(
-    actions: Actions,
-    mount: Mount,
-    target: str,
-    scratch: str,
-    found: list[RunMount],
-    more: dict[str, str],
-    at: At,
-) -> None:
-    from wingo.launch.spec import Mount as BindMount
-
-    name = mount.id or mount.source or os.path.basename(mount.target)
-    secret = actions.request.dockerfile.secrets.get(name)
-    if secret is None:
-        if mount.required:
-            raise DockerfileError(
-                at, f"the step needs the secret {name[:80]}", hint=f"Give --secret id={name[:80]},src=FILE."
-            )
-        return
-    if secret.path:
-        try:
-            with open(secret.path, "rb") as file:
-                value = file.read(_MAX_SECRET + 1)
-        except OSError as error:
-            raise HostError(f"cannot read the secret {name}: {error.strerror}") from error
-    else:
-        value = actions.host.environment[secret.variable].encode("utf-8", "surrogateescape")
-    if len(value) > _MAX_SECRET:
-        raise HostError(f"the secret {name} is larger than {_MAX_SECRET >> 10} KiB")
-    if mount.env is not None:
-        more[mount.env or name] = value.decode("utf-8", "surrogateescape")
-        if not mount.target:
-            return
-    path = os.path.join(scratch, f"{_SECRET}{len(found)}")
-    with open(path, "wb") as file:
-        file.write(value)
-    os.chmod(path, mount.mode if mount.mode is not None else 0o400)
-    if os.getuid() == 0:
-        os.chown(path, mount.uid or 0, mount.gid or 0)  # the sandbox maps the owners of what is mounted
-    found.append(BindMount(target or f"/run/secrets/{name}", path, read_only=True))

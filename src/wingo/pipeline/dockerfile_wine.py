@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +40,7 @@ from wingo.launch.wine.prefix import Owner, Prefix, give_to, prepared_prefix
 from wingo.launch.wine.registry import WineRegistry
 from wingo.launch.wine.translate import ending_of, exit_of, show_code, translate
 from wingo.oci.platform import Platform
+from wingo.pipeline.dockerfile_sandbox import step_directory
 from wingo.pipeline.run_windows import laid_out_drive
 from wingo.view.merged import make_view
 from wingo.windows.paths import parse_path
@@ -114,47 +114,48 @@ class WineRunner:
         prefix = prepared_prefix(self.wine, folder, self._host.runner, places.cache.lock, places.progress.note, owner)
         steps = os.path.join(self._host.cache_directory, "dockerfile", "steps")
         os.makedirs(steps, mode=0o700, exist_ok=True)
-        directory = os.path.join(steps, f"step-{secrets.token_hex(4)}")
-        below = f"{directory}-below"
-        try:
-            os.mkdir(below, 0o755)
-            account = self._lay_out(state, base, facts, prefix, below)
-            for name, value in operation.environment:
-                if upcase(name) in ("TEMP", "TMP"):
-                    _make_temporary(value, prefix, os.path.join(below, DRIVE))
-            give_to(below, owner)
-            spec = RunSpec(
-                name="build",
-                platform=Platform("windows", "amd64"),
-                argv=operation.argv,
-                env=tuple(f"{name}={value}" for name, value in _own_variables(operation)),
-                cwd=operation.directory,
-                user=state.user,
-            )
-            result, output = self._start(spec, operation, prefix, account, below, directory, at)
-            ended = exit_of(spec, result.upper)
-            if result.outcome.reason and (ended is None or ended.problem):
-                raise DockerfileError(at, f"{printable(operation.argv[0], 200)}: {result.outcome.reason}")
-            if ended is None:
-                raise DockerfileError(at, f"{printable(operation.argv[0], 200)} was killed{_last_lines(output)}")
-            entries = capture(
-                result.upper,
-                identity,
-                storage=result.storage,
-                lowers=(prefix.root, below),
-                made=result.made,
-            )
-            files = tuple(_captured(entries, (prefix.root, below)))
-            if ended.code:
-                places.progress.note(f"{operation.argv[0]} ended with {show_code(ended.code)}")
-            registry = tuple(_registry(below, result.upper, state, at))
-            return take(Answer(files, _signed(ended.code), output, registry))
-        except OSError as error:
-            raise ContentError(f"cannot run it over {error.filename or below}: {error.strerror or error}") from error
-        finally:
-            for path in (directory, below):
-                if os.path.isdir(path):
-                    remove_directory(path, identity, machine.tools)
+        with step_directory(steps) as directory, step_directory(steps) as below:
+            try:
+                os.mkdir(below, 0o755)
+                account = self._lay_out(state, base, facts, prefix, below)
+                for name, value in operation.environment:
+                    if upcase(name) in ("TEMP", "TMP"):
+                        _make_temporary(value, prefix, os.path.join(below, DRIVE))
+                give_to(below, owner)
+                spec = RunSpec(
+                    name="build",
+                    platform=Platform("windows", "amd64"),
+                    argv=operation.argv,
+                    env=tuple(f"{name}={value}" for name, value in _own_variables(operation)),
+                    cwd=operation.directory,
+                    user=state.user,
+                )
+                result, output = self._start(spec, operation, prefix, account, below, directory, at)
+                ended = exit_of(spec, result.upper)
+                if result.outcome.reason and (ended is None or ended.problem):
+                    raise DockerfileError(at, f"{printable(operation.argv[0], 200)}: {result.outcome.reason}")
+                if ended is None:
+                    raise DockerfileError(at, f"{printable(operation.argv[0], 200)} was killed{_last_lines(output)}")
+                entries = capture(
+                    result.upper,
+                    identity,
+                    storage=result.storage,
+                    lowers=(prefix.root, below),
+                    made=result.made,
+                )
+                files = tuple(_captured(entries, (prefix.root, below)))
+                if ended.code:
+                    places.progress.note(f"{operation.argv[0]} ended with {show_code(ended.code)}")
+                registry = tuple(_registry(below, result.upper, state, at))
+                return take(Answer(files, _signed(ended.code), output, registry))
+            except OSError as error:
+                raise ContentError(
+                    f"cannot run it over {error.filename or below}: {error.strerror or error}"
+                ) from error
+            finally:
+                for path in (directory, below):
+                    if os.path.isdir(path):
+                        remove_directory(path, identity, machine.tools)
 
     @property
     def _owner(self) -> Owner:
