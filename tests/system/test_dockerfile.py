@@ -538,6 +538,20 @@ def test_the_shell_form_of_entrypoint_is_a_command_line(site: Site, entrypoint: 
     assert bool(layout.config["config"].get("ArgsEscaped")) == ("[" not in entrypoint.splitlines()[-1])
 
 
+@pytest.mark.parametrize(
+    ("entrypoint", "severity"), [("C:/app/main", "note"), ("C:/main", "error"), ("C:/app/main.exe", "")]
+)
+def test_windows_finds_the_exe_that_an_entrypoint_does_not_name(site: Site, entrypoint: str, severity: str) -> None:
+    word = json.dumps([entrypoint.replace("/", "\\")])
+    layout = site.build(
+        f"FROM golang:{GO} AS b\nCOPY . .\nRUN go build -o main.exe .\nFROM mcr.microsoft.com/windows/servercore:ltsc2022\n"
+        f"COPY --from=b /go/main.exe C:/app/\nENTRYPOINT {word}\n"
+    )
+    site.run("check", f"oci:{layout.folder}:t", "--json")
+    found = [item for place in json.loads(site.host.out.getvalue())["places"] for item in place["findings"]]
+    assert [item["severity"] for item in found if item["rule"] == "WGO203"] == ([severity] if severity else [])
+
+
 def test_push_and_plan(site: Site) -> None:
     site.write("Dockerfile", "FROM alpine\nCOPY main.go /x\n")
     code = site.run(

@@ -82,7 +82,8 @@ def program_exists(image: ImageSubject) -> Iterator[Problem]:
 
     Why:
         A container whose program is not there ends at once: "The system cannot find the file specified" (0x2), "no such
-        file or directory". Names are compared as the system does: on Windows in any case.
+        file or directory". Names are compared as the system does: on Windows in any case, and `app` finds `app.exe`,
+        although CreateProcess is documented not to look for it beside a path (official images of traefik start so).
 
     Example:
         Entrypoint `C:\app\server.exe`, and the file is `Files/app/server`.
@@ -95,6 +96,13 @@ def program_exists(image: ImageSubject) -> Iterator[Problem]:
     word = _named(image)
     near = _near(image)
     hint = f"Did you mean {near}?" if near else "Name a file that is in the image."
+    if image.os == "windows" and upcase(near) == f"{upcase(start.path)}.EXE":
+        yield Problem(
+            message=f"the program {word} is in the image as {near.rpartition(chr(92))[2]}, which Windows finds all the same",
+            hint=hint,
+            severity=Severity.NOTE,
+        )
+        return
     if image.complete:
         yield Problem(message=f"the program {word} is not in the image", hint=hint)
     elif image.os == "windows" and not _IN_WINDOWS.match(start.path) and re.match(r"[A-Za-z]:\\", start.path):
@@ -124,9 +132,8 @@ def program_has_extension(image: ImageSubject) -> Iterator[Problem]:
     r"""The program's name on Windows ends with `.exe`.
 
     Why:
-        CreateProcess appends nothing to a path, so a file without an extension starts only where it is named exactly so;
-        whatever looks at names does not see a program in it: PATHEXT, `where`, scanners, policies. Scripts are not
-        started at all.
+        A file without an extension starts only where it is named exactly so; whatever looks at names does not see a
+        program in it: PATHEXT, `where`, scanners, policies. Scripts are not started at all.
 
     Example:
         ko names the program `C:\ko-app\app` (ko#400).
