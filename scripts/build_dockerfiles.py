@@ -44,6 +44,7 @@ import msgspec
 from wingo.cli.render import Console
 from wingo.dockerfile.graph import SourceKind
 from wingo.dockerfile.planned import Plan
+from wingo.dockerfile.source import printable
 from wingo.dockerfile.steps import CopyFiles
 from wingo.host import Host
 from wingo.oci.digest import Digest
@@ -220,10 +221,10 @@ class Site:
             return self._ask(case, place, environment)
         argv = ["run", "--rm", "--timeout", "20s", *(["--entrypoint", case.program] if case.program else [])]
         done = _wingo([*argv, place, "--", *(case.start or ())], environment)
-        said = [line for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
+        said = [printable(line.strip()) for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
         if done.returncode != case.status:
             return f"ended with {done.returncode} instead of {case.status}: {' | '.join(said[-3:])}"
-        said = [line.strip() for line in said if not line.startswith(("note: ", "warning: ", "ended: "))]
+        said = [line for line in said if not line.startswith(("note: ", "warning: ", "ended: "))]
         ended = "runs until it is stopped" if done.returncode == TIMEOUT else f"exit code {done.returncode}"
         return f"{said[0][:80]!r}, {ended}" if said else ended
 
