@@ -7,6 +7,7 @@ had for being the same as before. Parsing, the graph and the plan are in the tim
 from __future__ import annotations
 
 import argparse
+import gc
 import resource
 
 from bench.runs import Spread
@@ -72,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
+    gc.set_threshold(50_000, 20, 100)  # as the command line does
     for powershell in (False, True):
         text = dockerfile(_STEPS, powershell=powershell)
         plan = planned(text)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.needs import missing, need_tool
 from tests.system.test_dockerfile import MAIN, Layout, small_base
+from wingo.stores.cache import Cache
 from wingo.testing.registry import RegistryServer
 
 _WINGO = [sys.executable, "-c", "from wingo.cli.main import entry; entry()"]
@@ -231,3 +232,25 @@ def test_a_cache_from_elsewhere_is_all_that_is_needed(site: Site) -> None:
     site.cache = site.folder / "another"
     assert site.build("Dockerfile", "again", "--cache-from", place) == first
     assert site.runs() == []
+
+
+def test_a_record_that_leads_out_of_the_stage(site: Site) -> None:
+    need_tool("go")
+    site.write("go.mod", "module example.com/app\n\ngo 1.21\n")
+    site.write("main.go", MAIN)
+    site.write(
+        "Dockerfile",
+        "FROM golang:1 AS build\nWORKDIR /app\nCOPY go.mod main.go ./\nRUN go build -o /server .\nRUN go vet .\n"
+        "FROM scratch\nCOPY --from=build /server /\n",
+    )
+    first = site.build("Dockerfile", "out")
+    cache = Cache(str(site.cache))
+    keys = os.listdir(site.cache / "records" / "dockerfile-steps")
+    for key in keys:
+        record = json.loads(cache.record("dockerfile-steps", key) or b"")
+        for item in record["found"]:
+            item[0] = "../../../../evil"
+        cache.keep_record("dockerfile-steps", key, json.dumps(record).encode())
+    assert site.build("Dockerfile", "again", "--explain") == first
+    assert not list(site.folder.rglob("evil"))
+    assert json.loads(cache.record("dockerfile-steps", keys[0]) or b"")

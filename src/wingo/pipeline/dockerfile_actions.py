@@ -32,7 +32,7 @@ from wingo.pipeline.dockerfile_downloads import (
 from wingo.pipeline.dockerfile_files import DIRECTORY, FILE, Context, DirectoryTree, Found, Tree
 from wingo.pipeline.dockerfile_go import GoRunner
 from wingo.pipeline.dockerfile_image_files import image_tree
-from wingo.pipeline.dockerfile_memory import Changed, WorkDirectory, with_digest, work_directory
+from wingo.pipeline.dockerfile_memory import Changed, WorkDirectory, is_plain, with_digest, work_directory
 from wingo.pipeline.dockerfile_stages import BuiltStage, LinuxStage, ToolchainStage, ViewTree
 
 if TYPE_CHECKING:
@@ -398,7 +398,11 @@ class Actions:
         except msgspec.DecodeError:
             self.cache.forget(_KIND, key)
             return None
-        return kept if all(not item.digest or self.cache.has(item.digest, item.size) for item in kept.found) else None
+        # A cache from elsewhere may say anything.
+        whole = all(
+            is_plain(item.path) and (not item.digest or self.cache.has(item.digest, item.size)) for item in kept.found
+        )
+        return kept if whole and all(map(is_plain, kept.removed)) else None
 
     def _remembered(self, key: str, make: Callable[[], _Kept]) -> _Kept:
         kept = self._recall(key)

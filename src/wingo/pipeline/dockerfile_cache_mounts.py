@@ -66,7 +66,7 @@ def _take(root: str, name: str, mount: Mount, stack: ExitStack) -> str:
 
 def _make(path: str, mount: Mount, first: Iterable[Found]) -> None:
     new = f"{path}.new"
-    WorkDirectory(new).write(first)
+    WorkDirectory(new, mounted=True).write(first)
     os.chmod(new, mount.mode if mount.mode is not None else 0o755)
     if os.getuid() == 0:
         for folder, folders, names in os.walk(new):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
 from wingo.archive.entry import Content
-from wingo.errors import HostError
+from wingo.dockerfile.source import printable
+from wingo.errors import HostError, RequestError
 from wingo.pipeline.content import file_content
 from wingo.pipeline.dockerfile_files import DIRECTORY, FILE, LINK, DirectoryTree, Found
 
@@ -105,24 +107,50 @@ def work_directory(cache: str, *parts: str) -> str:
     return os.path.join(cache, "dockerfile", "work", name)
 
 
-class WorkDirectory:
-    """A tree's files on the disk, for programs to run over; what they change is found by comparing."""
+def is_plain(path: str) -> bool:
+    """Whether a path, of Linux or Windows, names something below its root without going up."""
+    return bool(path) and "\0" not in path and not {"..", ".", ""} & set(path.replace("\\", "/").split("/"))
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+
+def _check(path: str, links: Collection[str]) -> None:
+    parts = path.split("/")
+    if not is_plain(path):
+        raise RequestError(f"{printable(path, 200)!r} cannot be a path in a stage")
+    above = next((link for n in range(1, len(parts)) if (link := "/".join(parts[:n])) in links), None)
+    if above is not None:
+        raise RequestError(f"/{printable(path, 200)} would be written through the link /{printable(above, 200)}")
+
+
+class WorkDirectory:
+    """A tree's files on the disk, for programs to run over; what they change is found by comparing.
+
+    Nobody trusts the tree: nothing is written out of the directory, and none of its links leads out of it.
+    """
+
+    def __init__(self, root: str, *, mounted: bool = False) -> None:
+        """Makes nothing yet.
+
+        Args:
+            root: the directory.
+            mounted: programs see it as a part of a root of their own, where links mean what they say.
+        """
+        self.root, self._mounted = root, mounted
         self._before: dict[str, tuple[str, int, int, int]] = {}
 
     def write(self, items: Iterable[Found]) -> None:
         """Begins anew with these files.
 
         Raises:
+            RequestError: a path leads out of it.
             HostError: it cannot be written.
         """
         shutil.rmtree(self.root, ignore_errors=True)
+        links: set[str] = set()
         try:
             os.makedirs(self.root, mode=0o700)
             directories = []
             for item in sorted(items, key=lambda found: found.path):
+                _check(item.path, links)
                 path = os.path.join(self.root, *item.path.split("/"))
                 if item.kind == DIRECTORY:
                     os.makedirs(path, exist_ok=True)
@@ -130,7 +158,8 @@ class WorkDirectory:
                     continue
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 if item.kind == LINK:
-                    os.symlink(self._target(item), path)
+                    os.symlink(item.target if self._mounted else self._target(item), path)
+                    links.add(item.path)
                 elif item.content is not None:
                     with item.content.open() as source, open(path, "wb") as target:
                         shutil.copyfileobj(source, target, _CHUNK)
@@ -142,8 +171,13 @@ class WorkDirectory:
         self._before = self._look()
 
     def _target(self, item: Found) -> str:
-        """Absolute links of the image lead into the directory."""
-        return os.path.join(self.root, item.target.lstrip("/")) if item.target.startswith("/") else item.target
+        """As if the directory were the root: what lies above the root is the root."""
+        target = posixpath.normpath(item.target)
+        parts = [part for part in target.split("/") if part]
+        ups = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
+        if not target.startswith("/") and ups <= item.path.count("/"):
+            return target
+        return os.path.join(self.root, *[part for part in parts[ups:] if part != "."])
 
     def _look(self) -> dict[str, tuple[str, int, int, int]]:
         seen: dict[str, tuple[str, int, int, int]] = {}

@@ -141,7 +141,7 @@ def mounted_files(tree: Tree, mount: Mount) -> Iterator[Found]:
 
 def _copied(tree: Tree, mount: Mount, root: str) -> str:
     """The files of a bind mount, in a directory of their own; the path of what is mounted."""
-    WorkDirectory(root).write(list(mounted_files(tree, mount)))
+    WorkDirectory(root, mounted=True).write(list(mounted_files(tree, mount)))
     single = follow(tree, mount.source.strip("/"))
     _let_read(root)
     return os.path.join(root, single.name) if single is not None and single.kind != "directory" else root

@@ -77,20 +77,31 @@ class ToolchainStage:
         """Takes in what a COPY brings; owners mean nothing here."""
         del chown, at, created_by
         for item in placed:
-            if item.made and self.is_directory(item.path):
+            path = self._real(item.path)
+            if item.made and self.is_directory(path):
                 continue
             found = (
                 item.found
                 if mode is None or item.found.kind == LINK
                 else msgspec.structs.replace(item.found, mode=mode)
             )
-            self.files.put(item.path, found)
+            self.files.put(path, found)
         return bool(placed)
+
+    def _real(self, path: str) -> str:
+        """A path with the links of its directories followed, as far as they are there."""
+        folder, slash, name = path.rpartition("/")
+        done = ""
+        for part in folder.split("/") if slash else ():
+            candidate = f"{done}/{part}" if done else part
+            there = follow(self.files, candidate)
+            done = there.path if there is not None and there.kind == DIRECTORY else candidate
+        return f"{done}/{name}" if done else name
 
     def make_directory(self, action: MakeDirectory, at: At, created_by: str) -> bool:
         """Makes a directory."""
         del at, created_by
-        path = action.path.replace("\\", "/").removeprefix("C:").strip("/")
+        path = self._real(action.path.replace("\\", "/").removeprefix("C:").strip("/"))
         if path and not self.is_directory(path):
             self.files.put(path, Found(path, DIRECTORY, 0o755))
         return True

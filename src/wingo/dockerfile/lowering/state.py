@@ -210,10 +210,14 @@ def registry_variables(registry: StageRegistry, *, machine: bool) -> dict[str, s
     key = registry.find(ENVIRONMENT if machine else USER_ENVIRONMENT)
     found: dict[str, str] = {}
     for value in key.values() if key is not None else ():
-        text = text_of(value)
-        if text is not None and value.type in (SZ, EXPAND_SZ):
+        text = _text_of(value) if value.type in (SZ, EXPAND_SZ) else None
+        if text is not None:
             found[value.name] = text
     return found
+
+
+# One variable more, and all the others are asked for again.
+_text_of = lru_cache(maxsize=512)(text_of)
 
 
 def expand(text: str, variables: Variables) -> str:
