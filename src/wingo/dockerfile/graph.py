@@ -264,7 +264,7 @@ class _Grapher:
                 platform = parse_platform(text)
             except RequestError as error:
                 raise DockerfileError(start.at, str(error), hint=error.hint) from error
-            return self._with_version(platform, base), f"--platform={text}"
+            return self._with_version(platform, base, stage), f"--platform={text}"
         if base.kind is not SourceKind.IMAGE or base.image is None:
             return self.platform, "the platform of the build"
         toolchain = toolchain_image(base.image)
@@ -276,13 +276,13 @@ class _Grapher:
             return self.options.host, "a Linux image of Go, which compiles for every platform"
         if windows_by_name(base.image):
             if self.platform.os == "windows":
-                return self._with_version(self.platform, base), "the platform of the build"
+                return self._with_version(self.platform, base, stage), "the platform of the build"
             architecture = self._windows_architecture(base.image)
             return Platform("windows", architecture, release_by_name(base.image)), "the image is for Windows"
         nobody_said = self.options.platform is None and not linux_by_name(base.image)
         if nobody_said and (evidence := windows_evidence(self.dockerfile, stage)):
             if self.platform.os == "windows":
-                return self._with_version(self.platform, base), f"{evidence} is for Windows"
+                return self._with_version(self.platform, base, stage), f"{evidence} is for Windows"
             return Platform("windows", self._windows_architecture(base.image)), f"{evidence} is for Windows"
         return self.platform, "the platform of the build"
 
@@ -291,13 +291,15 @@ class _Grapher:
             return "arm64"
         return self.platform.architecture if self.platform.os == "windows" else "amd64"
 
-    def _with_version(self, platform: Platform, base: Source) -> Platform:
+    def _with_version(self, platform: Platform, base: Source, stage: Stage) -> Platform:
+        """With the release that the base's name says; what was asked for goes before it for the image itself alone."""
         if platform.os != "windows" or base.image is None:
             return platform
-        named = release_by_name(base.image)
-        if platform.os_version or not named:
+        asked = self.options.platform
+        if stage is self.target and asked is not None and asked.os_version:
             return platform
-        return msgspec.structs.replace(platform, os_version=named)
+        named = release_by_name(base.image)
+        return msgspec.structs.replace(platform, os_version=named) if named else platform
 
 
 def _context(dockerfile: Dockerfile, options: Options, name: str, at: At) -> Source:

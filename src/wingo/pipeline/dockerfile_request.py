@@ -19,7 +19,7 @@ from wingo.dockerfile.source import nearest, printable
 from wingo.errors import HostError, RequestError
 from wingo.oci.platform import Platform
 from wingo.oci.reference import parse_reference
-from wingo.windows.osversion import expand_platforms
+from wingo.windows.osversion import DEFAULT_WINDOWS, expand_platforms
 
 if TYPE_CHECKING:
     from wingo.host import Host
@@ -111,7 +111,7 @@ def read_dockerfile_request(asked: Asked, host: Host) -> DockerfileRequest:
     contexts, directories = _contexts(asked.contexts, host)
     build_args = _build_args(asked.build_args, host.environment)
     here = Platform("linux", _architecture())
-    platforms: Sequence[Platform | None] = expand_platforms(asked.platforms) if asked.platforms else (None,)
+    platforms: Sequence[Platform | None] = _platforms(asked.platforms) if asked.platforms else (None,)
     options = tuple(
         Options(target=asked.target, platform=platform, host=here, build_args=build_args, contexts=contexts)
         for platform in platforms
@@ -141,6 +141,18 @@ def _read(asked: Asked, context: str, host: Host) -> tuple[str, bytes]:
     except OSError as error:
         hint = "Name the Dockerfile with -f." if not asked.file else ""
         raise HostError(f"cannot read {path}: {error.strerror}", hint=hint) from error
+
+
+def _platforms(texts: Sequence[str]) -> tuple[Platform, ...]:
+    """What `--platform` asks for; `windows/amd64` is whichever release the Dockerfile's bases are for, as with Docker."""
+    found: dict[Platform, None] = {}
+    for word in (word.strip() for text in texts for word in text.split(",")):
+        system, _, architecture = word.lower().partition("/")
+        if system == "windows" and (architecture or "amd64") in DEFAULT_WINDOWS:
+            found[Platform("windows", architecture or "amd64")] = None
+        else:
+            found.update(dict.fromkeys(expand_platforms((word,))))
+    return tuple(found)
 
 
 def _architecture() -> str:

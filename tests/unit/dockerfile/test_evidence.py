@@ -149,3 +149,15 @@ def test_what_is_surely_a_file_is_told_by_its_ending() -> None:
         "RUN Remove-Item C:\\out\\Some.Git.Server\\Web.config; Remove-Item C:\\y\\x.exe\n"
     )
     assert kinds(plan(text))[-1] == "lowered"
+
+
+def test_each_base_is_for_the_release_that_its_name_says() -> None:
+    text = (
+        "FROM mcr.microsoft.com/windows/servercore:ltsc2022 AS a\nRUN mkdir C:\\x\n"
+        "FROM mcr.microsoft.com/windows/nanoserver:1809\nCOPY --from=a C:/x C:/x\n"
+    )
+    assert [stage.platform.os_version for stage in plan(text).stages] == ["10.0.20348", "10.0.17763"]
+    asked = plan(text, platform=Platform("windows", "amd64", os_version="10.0.26100"))
+    assert [stage.platform.os_version for stage in asked.stages] == ["10.0.20348", "10.0.26100"], (
+        "the image is for what was asked"
+    )
