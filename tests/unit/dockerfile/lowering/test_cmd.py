@@ -380,3 +380,16 @@ def test_endings_are_renamed_together() -> None:
     after = run("ren *.txt *.bak", stage({"a.txt": b"1", "b.c.txt": b"2"}))
     assert lines(after) == [r"move C:\a.txt to C:\a.bak", r"move C:\b.c.txt to C:\b.c.bak"]
     assert "pattern" in refuse("ren *.txt ?.bak", stage({"a.txt": b"1"})).reason
+
+
+def test_advice_for_chocolatey_names_the_package() -> None:
+    found = refuse("choco install -y hugo --version 1.2", stage({"Windows/System32/choco.exe": b"MZ"}))
+    assert "choco install hugo" in found.reason
+    assert "community.chocolatey.org/packages/hugo" in found.advice
+    assert "Leave it out" in refuse("choco feature enable -n x", stage({"Windows/System32/choco.exe": b"MZ"})).advice
+
+
+def test_a_variable_that_is_set_to_nothing_is_noted() -> None:
+    found = run("echo [%EMPTY%]>f", stage(environment=(("EMPTY", ""),)))
+    assert text_of(found.state, "/f") == b"[]\r\n"
+    assert any("not proven" in note for note in found.notes)

@@ -163,6 +163,10 @@ class Cmd:
         """
         upper = upcase(name)
         value = self.session.variables.get(name)
+        if value == "":
+            self.session.note(
+                f"{name} is set to nothing: whether cmd puts nothing in the place of %{name}% is not proven"
+            )
         if value is not None:
             return value
         if upper == "CD":

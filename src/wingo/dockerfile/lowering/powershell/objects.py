@@ -308,9 +308,12 @@ def invoke_expression(bound: Bound) -> list[Value]:
     value = bound.get("Command") if bound.has("Command") else list(bound.piped or [])
     about = text_of(value)
     if is_unknown(value) or has_hole(about):
+        chocolatey = "Leave it out, and fetch what the choco commands after it install."
         raise CannotLower(
             f"Invoke-Expression runs {shown(about)}, a script that is downloaded",
-            "Copy what the script installs: download its zip and use Expand-Archive.",
+            chocolatey
+            if "chocolatey" in about.lower()
+            else "Copy what the script installs: download its zip and use Expand-Archive.",
         )
     text = "\n".join(map(text_of, list_of(value)))
     try:

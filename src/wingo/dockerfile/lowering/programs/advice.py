@@ -49,6 +49,14 @@ _KNOWN = {
 
 def advice_for(name: str, arguments: tuple[str, ...]) -> tuple[str, str]:
     """Why a program cannot be lowered, and what to write instead."""
+    if name == "choco":
+        names = [word for word in arguments[1:] if re.fullmatch(r"[A-Za-z0-9][\w.-]*", word)][:1]
+        if arguments[:1] in (("install",), ("upgrade",)) and names:
+            return (
+                f"choco install {names[0]} runs the install script of the package",
+                f"Fetch the zip that the script fetches (https://community.chocolatey.org/packages/{names[0]} shows it) and unpack it.",
+            )
+        return "choco: what it sets is for the chocolatey of the image", "Leave it out."
     if name in _KNOWN:
         reason, advice = _KNOWN[name]
         return f"{name}: {reason}", advice
