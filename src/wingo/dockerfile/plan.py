@@ -10,6 +10,7 @@ import msgspec
 from wingo.dockerfile.assumptions import likely_argument
 from wingo.dockerfile.bases import BaseFacts, assume_facts
 from wingo.dockerfile.expand import ExpansionError, expand
+from wingo.dockerfile.git_sources import parse_git
 from wingo.dockerfile.gosteps import GoDecision, decide
 from wingo.dockerfile.graph import Graph, Options, Source, SourceKind, StageNode, make_graph, source_of
 from wingo.dockerfile.instructions import (
@@ -363,6 +364,7 @@ class _StagePlanner:
             add=adds,
             unpack=(instruction.unpack is not False) if isinstance(instruction, Add) else False,
             checksum=self.expand(instruction.checksum, at) if isinstance(instruction, Add) else "",
+            keep_git=bool(instruction.keep_git_dir) if isinstance(instruction, Add) else False,
         )
         for text in action.sources:
             if text.startswith(("http://", "https://")) and not adds:
@@ -379,6 +381,8 @@ class _StagePlanner:
         where = f"from {source}"
         if any(text.startswith(("http://", "https://")) for text in action.sources):
             where = "downloaded, which needs --allow-network"
+        if adds and any(parse_git(text) is not None for text in action.sources):
+            where = "fetched by git, which needs --allow-network"
         return Step(at=at, text=printable(at.text), kind=StepKind.FILES, why=where, action=action)
 
     # RUN

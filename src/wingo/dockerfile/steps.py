@@ -45,6 +45,7 @@ class CopyFiles(msgspec.Struct, frozen=True, kw_only=True, tag="copy"):
         chmod: "" for the sources' own modes.
         unpack: local archives are unpacked.
         checksum: what a download must be.
+        keep_git: of a Git repository, `.git` too.
     """
 
     source: Source
@@ -59,6 +60,7 @@ class CopyFiles(msgspec.Struct, frozen=True, kw_only=True, tag="copy"):
     unpack: bool = False
     add: bool = False
     checksum: Digest | str = ""
+    keep_git: bool = False
 
 
 class MakeDirectory(msgspec.Struct, frozen=True, tag="mkdir"):

@@ -9,6 +9,7 @@ import msgspec
 
 from wingo.archive.entry import Content
 from wingo.dockerfile.bases import BaseFacts
+from wingo.dockerfile.git_sources import parse_git
 from wingo.dockerfile.lowering import Impossible, Item, Kind, Lowered, NoBase, State, Tree, UnreadBase, lower
 from wingo.dockerfile.lowering.edits import describe
 from wingo.dockerfile.lowering.outcome import CannotLower
@@ -178,5 +179,7 @@ def _take_in_unknown(tree: Tree, action: CopyFiles) -> None:
 
 def _file_name(source: str) -> str:
     """The name of what is surely one thing; "" for a pattern, or for a directory's contents."""
+    if parse_git(source) is not None:
+        return ""
     name = source.replace("\\", "/").partition("?")[0].rstrip("/").rpartition("/")[2]
     return "" if name in ("", ".", "..") or any(mark in name for mark in "*?[") else name

@@ -85,6 +85,8 @@ class Building:
         images = [self._image(graph, plan) for graph, plan in plans]
         for url, digest in self.actions.downloads.fetched.items():
             self.notes[f"downloaded {printable(url)}: {digest}"] = None
+        for name, commit in self.actions.cloned.items():
+            self.notes[f"fetched {printable(name)}: commit {commit}"] = None
         for note in self.notes:
             self.host.console.note(note)
         report, artifact = self._assemble(images)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wingo.archive.entry import Content
+from wingo.dockerfile.git_sources import GitSource, parse_git
 from wingo.dockerfile.graph import Source, SourceKind
 from wingo.dockerfile.planned import StagePlan
 from wingo.dockerfile.source import At, DockerfileError, printable
@@ -30,6 +31,7 @@ from wingo.pipeline.dockerfile_downloads import (
     read_zip,
 )
 from wingo.pipeline.dockerfile_files import DIRECTORY, FILE, Context, DirectoryTree, Found, Tree
+from wingo.pipeline.dockerfile_git import GitRunner, shown
 from wingo.pipeline.dockerfile_go import GoRunner
 from wingo.pipeline.dockerfile_image_files import image_tree
 from wingo.pipeline.dockerfile_memory import Changed, WorkDirectory, is_plain, with_digest, work_directory
@@ -77,6 +79,7 @@ class Actions:
         context: the build context.
         cache: what earlier builds did.
         ran: how many programs were run.
+        cloned: the commit of each Git repository that was added.
         asks_again: something came from where another build would have to look again.
         swept: what killed builds left has been looked for.
     """
@@ -91,6 +94,9 @@ class Actions:
             self.cache.add_source(source)
         self._named: dict[str, DirectoryTree] = {}
         self._images: dict[str, Tree] = {}
+        self.git = GitRunner(host, request.dockerfile.agents, allow_network=request.allow_network)
+        self.cloned: dict[str, str] = {}
+        self._comments: list[str] = []
         self.ran = 0
         self.asks_again = self.swept = False
 
@@ -145,7 +151,11 @@ class Actions:
         if action.add:
             placed = self._added(action, placed, stage, at)
         placed = [msgspec.structs.replace(item, found=with_digest(item.found)) for item in placed]
-        return stage.put(placed, action.chown, mode, at, created_by)
+        changed = stage.put(placed, action.chown, mode, at, created_by)
+        comments, self._comments = self._comments, []
+        if changed and comments:
+            stage.comment(", ".join(comments))
+        return changed
 
     def _added(self, action: CopyFiles, placed: list[Placed], stage: BuiltStage, at: At) -> list[Placed]:
         target = stage_path(action.destination)
@@ -159,7 +169,10 @@ class Actions:
             else:
                 result.append(item)
         for source in action.sources:
-            if source.startswith(("http://", "https://")):
+            if (repository := parse_git(source)) is not None:
+                result.append(Placed(target, Found(target, DIRECTORY, 0o755), made=True)) if target else None
+                result += _with_parents(target, self._cloned(repository, action, at))
+            elif source.startswith(("http://", "https://")):
                 content = self.downloads.fetch(source, at, str(action.checksum))
                 self.asks_again = self.asks_again or not action.checksum
                 name = source.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2] or "__unnamed__"
@@ -167,6 +180,34 @@ class Actions:
                 path = f"{target}/{name}".strip("/") if into else target
                 result += _with_parents("", [Found(path, FILE, 0o600, content=content)])
         return result
+
+    def _cloned(self, source: GitSource, action: CopyFiles, at: At) -> list[Found]:
+        """The files of a Git repository, from an earlier build when the commit is the same."""
+        checksum = str(action.checksum)
+        if not source.pinned:
+            self.asks_again = True
+        commit = self.git.resolve(source, at, checksum)
+        found: list[_Kept] = []
+
+        def take(fetched: str, files: Sequence[Found]) -> None:
+            nonlocal commit
+            commit = fetched
+            found.append(self._keep(Changed(tuple(files), ()), ""))
+
+        def fetch() -> _Kept:
+            task = self.places.progress.start(f"git fetch {shown(source.remote)}"[:60])
+            self.ran += 1
+            try:
+                self.git.fetch(source, commit, at, checksum, keep=action.keep_git, take=take)
+            finally:
+                task.done()
+            return found[0]
+
+        key = _key("git", source.remote, commit, source.directory, action.keep_git)
+        kept = self._remembered(key, fetch) if commit else fetch()
+        self.cloned[f"{shown(source.remote)}#{source.reference or 'HEAD'}"] = commit
+        self._comments.append(f"commit {commit}")
+        return self._found(kept)
 
     def _is_direct(self, action: CopyFiles, item: Placed) -> bool:
         """Only an archive that is named is unpacked, none in a directory that is copied."""

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 import msgspec
 
 from wingo.archive.entry import Content
+from wingo.dockerfile.git_sources import parse_git
 from wingo.dockerfile.ignore import IgnorePatterns, clean_path, has_wildcards
 from wingo.dockerfile.source import At, DockerfileError, printable
 from wingo.dockerfile.steps import CopyFiles
@@ -85,7 +86,7 @@ class _Placing:
 
     def run(self) -> list[Placed]:
         for source in self.action.sources:
-            if source.startswith(("http://", "https://")):
+            if source.startswith(("http://", "https://")) or (self.action.add and parse_git(source) is not None):
                 continue
             try:
                 self._source(source)

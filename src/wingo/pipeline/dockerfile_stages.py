@@ -57,6 +57,9 @@ class BuiltStage(Protocol):
     def make_directory(self, action: MakeDirectory, at: At, created_by: str) -> bool:
         """Makes the directory of a WORKDIR; whether anything changed."""
 
+    def comment(self, text: str) -> None:
+        """Says something of the last layer, in its line of history."""
+
 
 class ToolchainStage:
     """A stage that only compiles; nobody stands on it."""
@@ -98,6 +101,9 @@ class ToolchainStage:
             done = there.path if there is not None and there.kind == DIRECTORY else candidate
         return f"{done}/{name}" if done else name
 
+    def comment(self, text: str) -> None:
+        """It has no history."""
+
     def make_directory(self, action: MakeDirectory, at: At, created_by: str) -> bool:
         """Makes a directory."""
         del at, created_by
@@ -105,6 +111,11 @@ class ToolchainStage:
         if path and not self.is_directory(path):
             self.files.put(path, Found(path, DIRECTORY, 0o755))
         return True
+
+
+def commented(added: AddedLayer, text: str) -> AddedLayer:
+    """A layer with a comment in its line of history."""
+    return msgspec.structs.replace(added, history=msgspec.structs.replace(added.history, comment=text))
 
 
 class ViewTree:
@@ -210,6 +221,10 @@ class LinuxStage:
         """A layer on top."""
         self.added.append(AddedLayer(layer, History(created=rfc3339(self.epoch), created_by=created_by)))
         self._view = None
+
+    def comment(self, text: str) -> None:
+        """Says something of the last layer."""
+        self.added[-1] = commented(self.added[-1], text)
 
     def put(self, placed: Sequence[Placed], chown: str, mode: int | None, at: At, created_by: str) -> bool:
         """Takes in what a COPY brings, as a layer."""

@@ -45,6 +45,7 @@ from wingo.pipeline.dockerfile_copy import Placed
 from wingo.pipeline.dockerfile_files import DIRECTORY, FILE, LINK, Found
 from wingo.pipeline.dockerfile_files import Tree as Files
 from wingo.pipeline.dockerfile_memory import WorkDirectory
+from wingo.pipeline.dockerfile_stages import commented
 from wingo.pipeline.viewing import view_of
 from wingo.windows.layer import plan_layer
 from wingo.windows.paths import fold, parse_path
@@ -168,6 +169,11 @@ class WindowsStage:
             tree.put(Item(path, Kind.LINK, target=target, link="symbolic", directory_link=found.to_directory))
         else:
             tree.put(Item(path, Kind.FILE, content=found.content))
+
+    def comment(self, text: str) -> None:
+        """Says something of the last layer, if it is shipped at all."""
+        if self.added:
+            self.added[-1] = commented(self.added[-1], text)
 
     def make_directory(self, action: MakeDirectory, at: At, created_by: str) -> bool:
         """Makes the directory of a WORKDIR."""
