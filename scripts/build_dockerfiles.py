@@ -8,6 +8,7 @@ Each folder below FOLDER with a `build.json` is one, or those that are named. Al
      "context": "context", "dockerfile": "context/Dockerfile", "target": "", "platform": "",
      "arguments": {"VERSION": "1.0"}, "contexts": {"golang:1.15": "docker-image://golang:1.16"}, "environment": {},
      "downloads": {"https://example.com/tool.zip": "tool.zip", "https://example.com/repository.git/": "bare/"},
+     "bases": {"docker.io/library/golang:1.26": "golang.tar"},
      "program": "", "start": ["--version"], "status": 0, "port": 8080, "path": "/",
      "assumed": "what had to be put in the place of something"}
 
@@ -17,7 +18,7 @@ arguments, a Windows one under Wine, and must end with `status`, or with `port` 
 `program` stands in the place of its Entrypoint.
 
 Bases are not pulled: for each that the plan names, a stand-in is served on loopback (`wingo.testing.stand_ins`), Linux
-ones made of Debian's busybox-static. `--hives DIR` has registry hives of your own for the Windows ones: DIR/SAM, …. A
+ones made of Debian's busybox-static or, with `bases`, of the tar of a root directory. `--hives DIR` has registry hives of your own for the Windows ones: DIR/SAM, …. A
 base that is pinned by a digest is replaced by its tag with --build-context.
 """
 
@@ -42,6 +43,7 @@ from urllib.request import urlopen
 import msgspec
 
 from wingo.cli.render import Console
+from wingo.dockerfile.bases import assume_facts
 from wingo.dockerfile.graph import SourceKind
 from wingo.dockerfile.planned import Plan
 from wingo.dockerfile.source import printable
@@ -53,6 +55,7 @@ from wingo.oci.reference import Reference
 from wingo.pipeline.dockerfile_planning import plan_request
 from wingo.pipeline.dockerfile_request import Asked, read_dockerfile_request
 from wingo.testing.downloads import DownloadProxy, certificate_for
+from wingo.testing.images import image_of, layer_of_tar
 from wingo.testing.registry import RegistryServer
 from wingo.testing.stand_ins import stand_in
 
@@ -74,6 +77,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     environment: Mapping[str, str] = {}
     contexts: Mapping[str, str] = {}
     downloads: Mapping[str, str] = {}
+    bases: Mapping[str, str] = {}
     program: str = ""
     start: tuple[str, ...] | None = None
     status: int = 0
@@ -122,7 +126,7 @@ class Site:
         case = msgspec.json.decode((folder / "build.json").read_bytes(), type=Case)
         environment = {**os.environ, "WINGO_CACHE_DIR": str(self.folder / "cache"), **case.environment}
         plans = plan_request(read_dockerfile_request(_asked(case, folder), self._host()), None)
-        bases, contexts = self._bases(plans, folder / case.dockerfile)
+        bases, contexts = self._bases(plans, folder, case)
         output = self.folder / "images" / name
         argv = ["build", str(folder / case.context), "-f", str(folder / case.dockerfile), "-o", f"oci:{output}:t"]
         argv += ["--json", "--allow-network", *self._mirrors()]
@@ -177,7 +181,7 @@ class Site:
             console=Console(sys.stderr, sys.stderr),
         )
 
-    def _bases(self, plans: Sequence[Plan], dockerfile: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _bases(self, plans: Sequence[Plan], folder: Path, case: Case) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Serves what the plan's FROM and --from name; what it is, and the --build-context of what is pinned."""
         contexts: dict[str, None] = {}
         found: dict[str, None] = {}
@@ -193,12 +197,13 @@ class Site:
                     assert image is not None
                     if image.digest:
                         tagged = msgspec.structs.replace(image, digest=Digest(""), tag=image.tag or "latest")
-                        contexts[f"{_as_written(dockerfile, image)}=docker-image://{tagged}"] = None
+                        contexts[f"{_as_written(folder / case.dockerfile, image)}=docker-image://{tagged}"] = None
                         image = tagged  # noqa: PLW2901
-                    found[self._add(image, stage.platform)] = None
+                    root = case.bases.get(str(image), "")
+                    found[self._add(image, stage.platform, folder / root if root else None)] = None
         return tuple(found), tuple(contexts)
 
-    def _add(self, reference: Reference, platform: Platform) -> str:
+    def _add(self, reference: Reference, platform: Platform, root: Path | None) -> str:
         place = f"{reference.registry}/{reference.repository}:{reference.tag}"
         self.mirrors[reference.registry] = None
         if platform.os != "windows" and not self._busybox[0]:
@@ -209,6 +214,11 @@ class Site:
             self._added.add(place)
             program_bytes, applets = self._busybox
             image = stand_in(reference, platform, busybox=program_bytes, applets=applets, hives=self.hives)
+            if root is not None:
+                known = assume_facts(reference, platform).config.settings
+                settings = {"Env": known.env, "WorkingDir": known.working_dir}
+                config = {"os": platform.os, "architecture": platform.architecture, "config": settings}
+                image = image_of([layer_of_tar(root.read_bytes())], config)
             self.server.add(f"{self.server.host}/{place}", image)
         return str(reference)
 
