@@ -197,7 +197,7 @@ class Site:
                     assert image is not None
                     if image.digest:
                         tagged = msgspec.structs.replace(image, digest=Digest(""), tag=image.tag or "latest")
-                        contexts[f"{_as_written(folder / case.dockerfile, image)}=docker-image://{tagged}"] = None
+                        contexts[f"{image}=docker-image://{tagged}"] = None
                         image = tagged  # noqa: PLW2901
                     root = case.bases.get(str(image), "")
                     found[self._add(image, stage.platform, folder / root if root else None)] = None
@@ -299,12 +299,6 @@ def _answer(url: str, seconds: float = 60) -> str:
 
 def _hosts(addresses: str) -> list[str]:
     return [host for word in addresses.replace("|", ",").split(",") if (host := urlsplit(word).hostname)]
-
-
-def _as_written(dockerfile: Path, image: Reference) -> str:
-    """How a Dockerfile spells a pinned reference: --build-context goes by that."""
-    words = dockerfile.read_text(encoding="utf-8", errors="replace").replace("--from=", " ").split()
-    return next((word for word in words if word.endswith(str(image.digest))), str(image))
 
 
 def _first_error(text: str) -> str:

@@ -251,8 +251,8 @@ class _Grapher:
                 return Source(SourceKind.STAGE, stage=other.number, name=other.name)
         if name == SCRATCH:
             return Source(SourceKind.SCRATCH)
-        if name in self.options.contexts:
-            return _context(self.dockerfile, self.options, name, start.at)
+        if named := _context_for(self.options, name):
+            return _context(self.dockerfile, self.options, named, start.at)
         return _image(self.dockerfile, name, start.at)
 
     def _platform(self, start: From, base: Source, stage: Stage) -> tuple[Platform, str]:
@@ -302,6 +302,23 @@ class _Grapher:
         return msgspec.structs.replace(platform, os_version=named) if named else platform
 
 
+def _context_for(options: Options, name: str) -> str:
+    """The `--build-context` that stands for a name; `golang` is `docker.io/library/golang:latest`. "" for none."""
+    if not options.contexts or name.lower() in options.contexts:
+        return name.lower() if options.contexts else ""
+    try:
+        wanted = base_reference(name)
+    except RequestError:
+        return ""
+    for context in options.contexts:
+        try:
+            if base_reference(context) == wanted:
+                return context
+        except RequestError:
+            continue  # it is the name of a stage or a directory
+    return ""
+
+
 def _context(dockerfile: Dockerfile, options: Options, name: str, at: At) -> Source:
     image = options.contexts[name]
     return _image(dockerfile, image, at) if image else Source(SourceKind.CONTEXT, name=name)
@@ -340,8 +357,8 @@ def source_of(dockerfile: Dockerfile, options: Options, name: str, stage: Stage,
             " (two stages cannot need each other)",
             hint="Move it above.",
         )
-    if name in options.contexts:
-        return _context(dockerfile, options, name, at)
+    if named := _context_for(options, name):
+        return _context(dockerfile, options, named, at)
     if is_number:
         raise DockerfileError(at, f"there is no stage number {name[:20]}", hint=f"They are 0 to {stage.number - 1}.")
     return _image(dockerfile, name, at)

@@ -145,6 +145,30 @@ def test_11_where_copy_takes_from() -> None:
     assert plan(chosen, platform=Platform("linux", "amd64")).stages[0].name == "final-linux"
 
 
+@pytest.mark.parametrize(
+    ("image", "context", "replaced"),
+    [
+        ("golang:1.15", "golang:1.15", True),
+        ("golang:1.15", "docker.io/library/golang:1.15", True),
+        ("docker.io/library/golang", "golang", True),
+        ("golang:latest", "golang", True),
+        ("golang:1.15", "golang", False),
+        ("golang:1.15", "golang:1.16", False),
+        ("registry.example/golang:1.15", "golang:1.15", False),
+        (f"golang:1.15@sha256:{'0' * 64}", f"golang:1.15@sha256:{'0' * 64}", True),
+        (f"golang:1.15@sha256:{'0' * 64}", "golang:1.15", False),
+        ("golang:1.15", "not a/reference!", False),
+    ],
+)
+def test_11_a_context_stands_for_an_image_however_it_is_spelt(image: str, context: str, replaced: bool) -> None:
+    found = plan(
+        f"FROM {image} AS b\nRUN go build -o /x.exe\n{NANO}COPY --from=b /x.exe .\n", contexts={context: "golang:1.20"}
+    )
+    assert (str(found.stages[0].base) == "docker.io/library/golang:1.20") == replaced
+    found = plan(f"{NANO}COPY --from={image} /x.exe .\n", contexts={context: "golang:1.20"})
+    assert (str(copies(found)[0].source) == "docker.io/library/golang:1.20") == replaced
+
+
 def test_12_the_user_decides_what_a_step_may_do() -> None:
     denied = plan(f"{NANO}RUN setx /M A b\n")
     assert denied.final.steps[0].kind is StepKind.IMPOSSIBLE
