@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,6 +210,18 @@ def test_a_secrets_value_does_not_count(site: Site) -> None:
     assert not site.changes(), "as BuildKit"
     site.flags = ["--secret", "id=other,env=TOKEN"]
     assert site.changes()
+
+
+def test_where_an_agent_listens_does_not_count(site: Site) -> None:
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+        for number, listener in enumerate((one, other)):
+            listener.bind(str(site.folder / f"agent{number}"))
+        site.flags = ["--ssh", f"default={site.folder / 'agent0'}"]
+        site.build()
+        site.flags = ["--ssh", f"default={site.folder / 'agent1'}"]
+        assert not site.changes()
+        site.flags = []
+        assert site.changes()
 
 
 def test_a_part_of_the_result_is_gone(site: Site) -> None:
