@@ -259,3 +259,11 @@ def test_a_named_context(site: Site) -> None:
     assert not site.changes()
     (site.folder / "more" / "file").write_text("2")
     assert site.build() != first
+
+
+def test_memos_do_not_pile_up(site: Site) -> None:
+    for number in range(3):
+        site.write("Dockerfile", f"FROM scratch\nCOPY data /data\nLABEL number={number}\n")
+        site.build("--build-arg", f"V={number}")
+    records = os.listdir(site.folder / "cache" / "records" / "build")
+    assert len(records) == 2, "the memo, and when the last build began"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -91,7 +92,9 @@ def _build(request: DockerfileBuild, host: Host, places: Places) -> BuildReport:
     key = memo_key(request.build, *_deciding(request, host))
     # Who wants to see steps, or takes and gives them away, wants them done, if only from the cache.
     steps_matter = request.no_cache or request.explain or request.cache_from or request.cache_to
-    memo = None if steps_matter else read_memo(places.cache, key)
+    memo = None if steps_matter else read_memo(places.cache, _slot(request))
+    if memo is not None and memo.programs != (key,):
+        memo = None
     beginning = begin(places.cache)
     known: Mapping[Place, Digest] = {}
     if memo is not None:
@@ -110,6 +113,13 @@ def _build(request: DockerfileBuild, host: Host, places: Places) -> BuildReport:
     report = building.run()
     _remember(building, report, key, beginning, places)
     return report
+
+
+def _slot(request: DockerfileBuild) -> str:
+    """Names the memo: one for each image of a Dockerfile, whatever it says, so that edits and arguments do not fill the cache."""
+    asked = request.dockerfile
+    images = [(options.target, str(options.platform or "")) for options in asked.options]
+    return sha256(msgspec.json.encode(("Dockerfile", asked.context, asked.path, images))).hexdigest()
 
 
 def _deciding(request: DockerfileBuild, host: Host) -> list[object]:
@@ -138,5 +148,5 @@ def _remember(building: Building, report: BuildReport, key: str, beginning: Begi
         return
     files, directories = seen
     results = tuple(msgspec.structs.replace(program, references=(), places=()) for program in report.programs)
-    memo = Memo((), building.bases.digests(), files, directories, results, report.notes)
-    keep_memo(places.cache, key, memo)
+    memo = Memo((key,), building.bases.digests(), files, directories, results, report.notes)
+    keep_memo(places.cache, _slot(building.request), memo)

@@ -35,7 +35,8 @@ class Memo(msgspec.Struct, frozen=True):
     """One build.
 
     Attributes:
-        programs: the digests of the compiled programs, in the order of the requests.
+        programs: the digests of the compiled programs, in the order of the requests; of a Dockerfile's build, the one key of
+            everything that decided it but files and bases (`memo_key`).
         bases: what each base's place stood for.
         files: the copied files.
         directories: the copied directories.
