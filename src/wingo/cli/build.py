@@ -24,7 +24,8 @@ A TARGET is a directory (.), packages of the current module (./cmd/app, ./cmd/..
 (github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin@latest). Without one, the current directory is built.
 
 With -f, a Dockerfile is built as it stands, and TARGET is its build context: Go steps by the local toolchain, Linux RUN
-steps in a sandbox, Windows RUN steps as edits of files and registry ('wingo plan' says which is which).
+steps in a sandbox, Windows RUN steps as edits of files and registry ('wingo plan' says which is which). There -o may also be
+as for 'docker buildx build': DIR or type=local,dest=DIR for the files, type=tar, type=oci, type=docker, type=registry, or -.
 """
 
 _EPILOG = """\
@@ -90,7 +91,7 @@ def _report(built: tuple[BuildReport, Settings], args: argparse.Namespace, host:
         host.console.result(as_json(report))
     else:
         _say(report, host.console)
-        for program in report.programs:
+        for program in report.programs if getattr(args, "printed", True) else ():
             host.console.result(program.references[0] if program.references else program.digest)
     return OK
 
@@ -118,10 +119,13 @@ _OF_DOCKERFILES = (
 
 def _of_dockerfile(args: argparse.Namespace, targets: tuple[str, ...], host: Host) -> tuple[BuildReport, Settings]:
     """Builds a Dockerfile."""
+    import msgspec
+
     from wingo.errors import RequestError
     from wingo.launch.spec import parse_duration
     from wingo.pipeline.dockerfile_build import DockerfileBuild, build_dockerfile
     from wingo.pipeline.dockerfile_cache import cache_places
+    from wingo.pipeline.dockerfile_outputs import Outputs, read_outputs
     from wingo.pipeline.dockerfile_request import read_dockerfile_request
     from wingo.pipeline.request import read_request
 
@@ -132,11 +136,20 @@ def _of_dockerfile(args: argparse.Namespace, targets: tuple[str, ...], host: Hos
             flag = f"--{field.replace('_', '-')}"
             raise RequestError(f"{flag} and -f contradict each other", hint="Say it in the Dockerfile.")
     context = targets[0] if targets else "."
+    outputs = read_outputs(args.output) if args.output else Outputs()
+    args.output = list(outputs.places) or None
+    args.name = [*(args.name or ()), *outputs.names] or None
+    args.push = args.push or outputs.push
+    if outputs.exports and not outputs.places and not args.push:
+        args.name = None  # files have no name
+    args.printed = not any(export.path == "-" for export in outputs.exports)
+    if args.json and not args.printed:
+        raise RequestError("both the tar and JSON would go to standard output", hint="Write -o type=tar,dest=FILE.")
     settings = settings_of(args, host, context)
     asked = asked_of(args, context, settings.platform)
     request = DockerfileBuild(
         dockerfile=read_dockerfile_request(asked, host),
-        build=read_request((".",), settings, host),
+        build=msgspec.structs.replace(read_request((".",), settings, host), exports=outputs.exports),
         allow_network=args.allow_network,
         no_cache=args.no_cache,
         explain=args.explain,

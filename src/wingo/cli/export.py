@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
         if unread := unread_text(chosen):
             raise RequestError(f"{unread}, so this would not be the whole image", hint="Add --with-base.")
         if as_tar:
-            _write_tar(args, host, chosen, places)
+            _write_tar(args, chosen, places)
         else:
             _write_directory(args, chosen, places)
     if args.output == "-":
@@ -66,23 +66,14 @@ def run(args: argparse.Namespace, host: Host) -> int:
     return OK
 
 
-def _write_tar(args: argparse.Namespace, host: Host, chosen: Chosen, places: Places) -> None:
+def _write_tar(args: argparse.Namespace, chosen: Chosen, places: Places) -> None:
     from wingo.cli.listing import missing_path
     from wingo.pipeline.exporting import export_tar
-    from wingo.stores.blobs import NewFile, host_errors
 
     if chosen.view.find(args.path) is None:
         raise missing_path(chosen, args.path, "")
     pieces = export_tar(chosen.view, args.path, progress=places.progress)
-    if args.output == "-":
-        for piece in pieces:
-            host.console.result_bytes(piece)
-        return
-    target = host.path(args.output)
-    with host_errors("write", target), NewFile(host.folder_of(target)) as file:
-        for piece in pieces:
-            file.write(piece)
-        file.commit(target)
+    places.write_pieces("" if args.output == "-" else args.output, pieces)
 
 
 def _write_directory(args: argparse.Namespace, chosen: Chosen, places: Places) -> None:

@@ -67,7 +67,7 @@ class Building:
             known: what bases' tags stand for, as far as somebody has asked already.
         """
         self.request, self.host, self.places = request, host, places
-        self.bases = DockerfileBases(places, known)
+        self.bases = DockerfileBases(places, known, request.dockerfile.layouts)
         self.actions = Actions(request, host, places, self.bases)
         self.notes: dict[str, None] = {}
         self.below: dict[Digest, tuple[Reference, Image]] = {}
@@ -261,7 +261,7 @@ class Building:
     ) -> Image:
         annotations = dict(self.request.build.settings.annotation)
         reference = _root_image(plan, final)
-        if base is not None and reference is not None:
+        if base is not None and reference is not None and not self.bases.is_local(reference):
             annotations = {keys.BASE_DIGEST: base.digest, keys.BASE_NAME: str(reference), **annotations}
         annotations = {keys.CREATED: rfc3339(self.request.build.epoch), **annotations}
         family = common_family([base])

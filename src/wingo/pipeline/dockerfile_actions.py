@@ -98,7 +98,7 @@ class Actions:
         self.cloned: dict[str, str] = {}
         self._comments: list[str] = []
         self.ran = 0
-        self.asks_again = self.swept = False
+        self.asks_again, self.swept = bool(request.dockerfile.layouts), False
 
     # Sources
 

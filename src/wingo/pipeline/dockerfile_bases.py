@@ -11,7 +11,7 @@ from wingo.errors import RemoteError, RequestError
 from wingo.image.derive import raw_settings
 from wingo.image.model import Image, Index, images_of
 from wingo.oci.digest import Digest
-from wingo.oci.place import Place, PlaceKind
+from wingo.oci.place import Place, PlaceKind, parse_place
 from wingo.oci.platform import Platform
 from wingo.oci.reference import Reference
 from wingo.oci.wire import MAX_CONFIG_BYTES, document
@@ -29,15 +29,19 @@ class DockerfileBases:
         images: what was found, by reference and platform.
     """
 
-    def __init__(self, places: Places, known: Mapping[Place, Digest] | None = None) -> None:
+    def __init__(
+        self, places: Places, known: Mapping[Place, Digest] | None = None, layouts: Mapping[str, str] | None = None
+    ) -> None:
         """Has read nothing yet.
 
         Args:
             places: where images are.
             known: what tags stand for, as far as somebody has asked already.
+            layouts: local OCI layouts, by the references that stand for them.
         """
         self._places = places
         self._known = known or {}
+        self._layouts = layouts or {}
         self._read: dict[Reference, Image | Index] = {}
         self.images: dict[tuple[Reference, Platform], Image] = {}
 
@@ -52,13 +56,21 @@ class DockerfileBases:
         if key not in self.images:
             artifact = self._read.get(reference)
             if artifact is None:
-                place = Place(PlaceKind.REGISTRY, reference=reference)
+                place = self._place(reference)
                 digest = self._known.get(place)
                 opened = self._places.open_pinned(place, digest) if digest is not None else self._places.open(place)
-                artifact = opened.read()
+                artifact = _of_digest(opened.read(), reference) if place.reference is None else opened.read()
                 self._read[reference] = artifact
             self.images[key] = _chosen(artifact, reference, platform)
         return self.images[key]
+
+    def is_local(self, reference: Reference) -> bool:
+        """Whether a reference stands for a local layout."""
+        return str(reference) in self._layouts
+
+    def _place(self, reference: Reference) -> Place:
+        path = self._layouts.get(str(reference))
+        return Place(PlaceKind.REGISTRY, reference=reference) if path is None else parse_place(f"oci:{path}")
 
     def digests(self) -> dict[str, str]:
         """The digest of every image or index that was read, by its reference."""
@@ -86,6 +98,16 @@ class DockerfileBases:
             if not self._places.offline:
                 raise
             return assume_facts(reference, platform)
+
+
+def _of_digest(artifact: Image | Index, reference: Reference) -> Image | Index:
+    """What a digest names in a layout: all of it, or one image."""
+    if not reference.digest or artifact.digest == reference.digest:
+        return artifact
+    found = next((image for image in images_of(artifact) if image.digest == reference.digest), None)
+    if found is None:
+        raise RequestError(f"the layout has no {reference.digest}", hint="Leave the digest out, or mend it.")
+    return found
 
 
 def _chosen(artifact: Image | Index, reference: Reference, platform: Platform) -> Image:

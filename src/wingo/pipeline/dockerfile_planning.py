@@ -33,7 +33,7 @@ def plan_request(request: DockerfileRequest, places: Places | None) -> tuple[Pla
     Raises:
         RequestError: the Dockerfile cannot be planned.
     """
-    facts = DockerfileBases(places).facts_or_names if places is not None else assume_facts
+    facts = DockerfileBases(places, layouts=request.layouts).facts_or_names if places is not None else assume_facts
     brings = context_brings(Context(request.context, request.path))
     return tuple(_plan(request, number, facts, brings) for number in range(len(request.options)))
 

@@ -24,7 +24,8 @@ from wingo.windows.osversion import DEFAULT_WINDOWS, expand_platforms
 if TYPE_CHECKING:
     from wingo.host import Host
 
-_IMAGE = "docker-image://"
+_IMAGE, _LAYOUT = "docker-image://", "oci-layout://"
+_LAYOUT_HOST = "oci-layout.invalid"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +35,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         file: of `-f`; "": CONTEXT/Dockerfile; "-": standard input.
         context: a directory.
         build_args: `NAME=VALUE`, or `NAME` for the environment's value.
-        contexts: `NAME=DIRECTORY` or `NAME=docker-image://REFERENCE`.
+        contexts: `NAME=DIRECTORY`, `NAME=docker-image://REFERENCE` or `NAME=oci-layout://DIRECTORY[:TAG][@DIGEST]`.
         secrets: `id=NAME,src=FILE` or `id=NAME,env=VARIABLE`.
         ssh: `default`, `default=SOCKET` or `NAME=SOCKET`.
         run_windows: "wine", or "": Windows programs that are not lowered are impossible.
@@ -59,6 +60,7 @@ class DockerfileRequest(msgspec.Struct, frozen=True, kw_only=True):
         path: the Dockerfile's absolute path; "" for standard input.
         context: the build context, absolute.
         directories: of `--build-context`, absolute, by name.
+        layouts: OCI layouts of `--build-context`, by the reference that stands for them in the plan.
         options: one for each platform that is asked for.
         secrets: where each is, by its id: a file or a variable.
         agents: the sockets of SSH agents, absolute, by id.
@@ -72,6 +74,7 @@ class DockerfileRequest(msgspec.Struct, frozen=True, kw_only=True):
     directories: Mapping[str, str]
     options: tuple[Options, ...]
     secrets: Mapping[str, Secret]
+    layouts: Mapping[str, str] = {}
     agents: Mapping[str, str] = {}
     run_windows: bool = False
 
@@ -108,7 +111,7 @@ def read_dockerfile_request(asked: Asked, host: Host) -> DockerfileRequest:
     path, data = _read(asked, context, host)
     name = asked.file or os.path.relpath(path, host.directory)
     dockerfile = parse_dockerfile(data, printable(name if asked.file != "-" else "<stdin>"))
-    contexts, directories = _contexts(asked.contexts, host)
+    contexts, directories, layouts = _contexts(asked.contexts, host)
     build_args = _build_args(asked.build_args, host.environment)
     here = Platform("linux", _architecture())
     platforms: Sequence[Platform | None] = _platforms(asked.platforms) if asked.platforms else (None,)
@@ -124,6 +127,7 @@ def read_dockerfile_request(asked: Asked, host: Host) -> DockerfileRequest:
         directories=directories,
         options=options,
         secrets=dict(_secret(text, host) for text in asked.secrets),
+        layouts=layouts,
         agents=dict(_agent(text, host) for text in asked.ssh),
         run_windows=bool(asked.run_windows),
     )
@@ -175,9 +179,10 @@ def _build_args(texts: Sequence[str], environment: Mapping[str, str]) -> dict[st
     return found
 
 
-def _contexts(texts: Sequence[str], host: Host) -> tuple[dict[str, str], dict[str, str]]:
+def _contexts(texts: Sequence[str], host: Host) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     images: dict[str, str] = {}
     directories: dict[str, str] = {}
+    layouts: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name or not value:
@@ -189,16 +194,22 @@ def _contexts(texts: Sequence[str], host: Host) -> tuple[dict[str, str], dict[st
             parse_reference(value.removeprefix(_IMAGE))
             images[key] = value.removeprefix(_IMAGE)
             continue
+        if value.startswith(_LAYOUT):
+            place, _, digest = value.removeprefix(_LAYOUT).partition("@")
+            images[key] = f"{_LAYOUT_HOST}/context-{len(layouts)}{'@' + digest if digest else ':latest'}"
+            parse_reference(images[key])
+            layouts[images[key]] = place
+            continue
         if "://" in value:
             raise RequestError(
-                f"--build-context {text[:80]!r}: wingo takes directories and {_IMAGE}REFERENCE",
-                hint="Fetch it first, and name its directory.",
+                f"--build-context {text[:80]!r}: wingo takes directories, {_IMAGE}REFERENCE and {_LAYOUT}DIR",
+                hint="Fetch it first and name its directory, or ADD it in the Dockerfile.",
             )
         path = host.path(value)
         if not os.path.isdir(path):
             raise HostError(f"--build-context {name}: there is no directory {path}")
         images[key], directories[key] = "", path
-    return images, directories
+    return images, directories, layouts
 
 
 def _agent(text: str, host: Host) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
@@ -165,6 +165,24 @@ class Places:
             )
         self.client.write(shipments, progress=self.progress)
         return tuple(f"{item.to}@{item.artifact.digest}" for item in shipments)
+
+    def write_pieces(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Writes a file, whole or not at all; "" is standard output.
+
+        Raises:
+            HostError: it cannot be written.
+        """
+        from wingo.stores.blobs import NewFile, host_errors
+
+        if not path:
+            for piece in pieces:
+                self._host.console.result_bytes(piece)
+            return
+        target = self._host.path(path)
+        with host_errors("write", target), NewFile(self._host.folder_of(target)) as file:
+            for piece in pieces:
+                file.write(piece)
+            file.commit(target)
 
     def write(
         self,

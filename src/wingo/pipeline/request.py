@@ -24,6 +24,18 @@ NAME_FIELD = "{name}"
 """Stands for the program's name in `--name` and `--output`."""
 
 
+class Export(msgspec.Struct, frozen=True):
+    """All files of an image, to be written somewhere.
+
+    Attributes:
+        path: as written; "-": standard output.
+        tar: one tar, and no directory.
+    """
+
+    path: str
+    tar: bool = False
+
+
 class BuildRequest(msgspec.Struct, frozen=True):
     """One `wingo build`.
 
@@ -32,12 +44,14 @@ class BuildRequest(msgspec.Struct, frozen=True):
         settings: everything else that was asked for.
         directory: where relative paths and packages are looked up, absolute.
         epoch: the time of every file, in seconds since 1970.
+        exports: where the files of the image go, of a Dockerfile.
     """
 
     targets: tuple[str, ...]
     settings: Settings
     directory: str
     epoch: int
+    exports: tuple[Export, ...] = ()
 
     @property
     def reg_files(self) -> tuple[str, ...]:

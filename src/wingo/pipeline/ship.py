@@ -44,11 +44,15 @@ def ship(
         names = list(request.names_of(report.name)) if request.settings.push else []
         outputs = request.outputs_of(report.name)
         missing = [name for name in names if artifact is not None or not _stands_for(name, report.digest, places)]
-        if (missing or outputs) and artifact is None:
+        if (missing or outputs or request.exports) and artifact is None:
             artifact = artifact_in_cache(places.cache, report.digest, _base_openers(report, places))
             if artifact is None:
                 return None
         if artifact is not None:
+            if request.exports:
+                from wingo.pipeline.dockerfile_outputs import write_exports
+
+                write_exports(artifact, request.exports, places)
             pushes.append((artifact, missing))
             called = str(request.names_of(report.name)[0]) if request.settings.name else report.name
             for output in outputs:
@@ -62,7 +66,7 @@ def ship(
             msgspec.structs.replace(
                 report,
                 references=tuple(f"{name}@{report.digest}" for name in names),
-                places=tuple(str(place) for place in outputs),
+                places=(*map(str, outputs), *(export.path for export in request.exports if export.path != "-")),
             )
         )
     places.push_all(pushes)
