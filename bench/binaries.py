@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import programs
+from bench.costs import environment
 from bench.runs import Command, run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,7 +92,7 @@ def once(name: str, path: str) -> dict[str, float]:
     """One piece of work in a process of its own; {} when its package is not installed."""
     argv = [sys.executable, "-m", "bench.binaries", "--work", name, path]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         return {}

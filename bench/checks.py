@@ -1,32 +1,32 @@
-"""`python -m bench.checks [PROGRAM]`: what a check of an image costs, the image's program being large, and what a second push saves.
+"""`python -m bench.checks`: what a check of an image costs, the image's program being large, beside what asks parts of the same.
 
-Without PROGRAM, caddy is built for Windows (59 MB). The image has three Windows versions on bases of the published shape, one application layer
-for all, in an OCI layout. Each run is a process of its own with an empty cache; counted are its processor's seconds, its start included, and its
-peak memory. Beside it: `gzip -dc | sha256sum` of the layer, the least that reading it can cost, and `go version -m` of the program. dive and
-syft answer other questions (wasted bytes, packages), and are not beside it.
+Caddy is built for Windows and Linux (59 MB). The Windows image has three versions on bases of the published shape, one application layer for all; the
+Linux one has the program alone. Both are OCI layouts. Each run is a process of its own with an empty cache. Beside the check: `gzip -dc | sha256sum`
+of the layer, the least that reading it can cost with the tools of every machine; `dive --ci`, which looks for wasted bytes; and for the modules of the
+program `syft` and `go version -m`, beside `wingo inspect --html`, whose page has them. dive and syft are taken from .tools/bin, where
+`scripts/go-peers.sh dive syft` puts them.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import statistics
-import subprocess
-import sys
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench import programs
+from bench.costs import Cost, Work, cost, environment, table
 from bench.runs import Command, run
-from wingo.image.model import Index
+from wingo.image.model import Image, Index
 from wingo.stores.layout import Layout
 from wingo.testing.bases import windows_base
-from wingo.testing.images import content_of, image_of, index_of, layer_of
+from wingo.testing.images import content_of, directory_entry, file_entry, image_of, index_of, layer_of
 from wingo.windows.layer import plan_layer
 from wingo.windows.requests import READ_ONLY, WindowsFile
-
-_RUNS = 7
 
 
 def image_with(program: bytes) -> Index:
@@ -46,45 +46,77 @@ def image_with(program: bytes) -> Index:
     return index_of(images)
 
 
-def cost(argv: Sequence[str], **environment: str) -> tuple[float, float]:
-    """Processor seconds and peak megabytes of one process."""
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | environment)
-    _, _, usage = os.wait4(process.pid, 0)
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+def linux_image(program: bytes) -> Image:
+    """An image with one program for Linux."""
+    layer = layer_of([directory_entry("app"), file_entry("app/caddy", program)])
+    config = {"os": "linux", "architecture": "amd64", "config": {"Entrypoint": ["/app/caddy"]}}
+    return image_of([layer], config)
 
 
-def main(argv: Sequence[str]) -> None:
+def built(scratch: Path) -> dict[str, Path]:
+    """Caddy for both systems."""
+    program = programs.large(scratch)
+    found = {}
+    for system in ("windows", "linux"):
+        path = found[system] = scratch / f"caddy-{system}"
+        argv = ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(path), *program.targets]
+        run(Command(argv, str(program.directory), {"GOOS": system, "CGO_ENABLED": "0"}))
+    return found
+
+
+def works_of(scratch: Path) -> Iterator[Work]:
+    """What is asked, and of whom."""
+    paths = built(scratch)
+    index = image_with(paths["windows"].read_bytes())
+    linux = linux_image(paths["linux"].read_bytes())
+    Layout(str(scratch / "windows")).write(index, ["v1"])
+    Layout(str(scratch / "linux")).write(linux, ["v1"])
+    layer = index.children[0].layers[-1]  # type: ignore[union-attr]
+    blob = scratch / "windows/blobs/sha256" / layer.descriptor.digest.partition(":")[2]
+    cache, packed = scratch / "cache", scratch / "docker.tar"
+    variables = environment(WINGO_CACHE_DIR=str(cache), CI="true", SYFT_CHECK_FOR_APP_UPDATE="false")
+    cost(["wingo", "copy", f"oci:{scratch / 'linux'}", f"docker-archive:{packed}"], variables)
+
+    def cold(argv: Sequence[str]) -> Cost:
+        shutil.rmtree(cache, ignore_errors=True)
+        return cost(argv, variables, statuses=(0, 1))  # 1: findings
+
+    size = f"{os.path.getsize(paths['windows']) / 1e6:.0f} MB program, {layer.descriptor.size / 1e6:.0f} MB layer"
+    whole = f"what is wrong, Windows ({size})"
+    yield Work(whole, "wingo check", partial(cold, ["wingo", "check", f"oci:{scratch / 'windows'}"]), 1.0)
+    least = ["sh", "-c", f"gzip -dc {blob} | sha256sum"]
+    yield Work(whole, "gzip -dc, sha256sum: reads the layer, no more", partial(cost, least, variables))
+    yield Work(
+        "what is wrong, Linux", "wingo check", partial(cold, ["wingo", "check", f"oci:{scratch / 'linux'}"]), 1.0
+    )
+    has = partial(shutil.which, path=variables["PATH"])
+    if has("dive"):
+        yield Work(
+            "what is wasted, Linux",
+            "dive --ci",
+            partial(cost, ["dive", "--ci", f"docker-archive://{packed}"], variables),
+        )
+    page = ["wingo", "inspect", f"oci:{scratch / 'linux'}", "--html", str(scratch / "page.html")]
+    yield Work("which modules, and all that a page has", "wingo inspect --html", partial(cold, page))
+    if has("syft"):
+        scan = ["syft", "scan", f"oci-dir:{scratch / 'linux'}", "-o", "json", "-q"]
+        yield Work("which modules", "syft", partial(cost, scan, variables))
+    yield Work(
+        "which modules, of the program's file",
+        "go version -m",
+        partial(cost, ["go", "version", "-m", str(paths["linux"])], variables),
+    )
+    yield Work("nothing: the start alone", "wingo --help", partial(cost, ["wingo", "--help"], variables))
+
+
+def main() -> None:
     """Measures and prints."""
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        if argv:
-            path = argv[0]
-        else:
-            program = programs.large(scratch)
-            path = str(scratch / "caddy.exe")
-            build = ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, *program.targets]
-            run(Command(build, str(program.directory), {"GOOS": "windows", "CGO_ENABLED": "0"}))
-        index = image_with(Path(path).read_bytes())
-        Layout(str(scratch / "image")).write(index, ["v1"])
-        layer = index.children[0].layers[-1]  # type: ignore[union-attr]
-        blob = scratch / "image/blobs/sha256" / layer.descriptor.digest.partition(":")[2]
-        wingo = [sys.executable, "-c", "from wingo.cli.main import entry; entry()"]
-        works: dict[str, list[str]] = {
-            "wingo check": [*wingo, "check", f"oci:{scratch / 'image'}"],
-            "gzip -dc | sha256sum": ["sh", "-c", f"gzip -dc {blob} | sha256sum"],
-            "go version -m": ["go", "version", "-m", path],
-            "wingo --help": [*wingo, "--help"],
-        }
-        print(f"{os.path.getsize(path) / 1e6:.0f} MB program, {layer.descriptor.size / 1e6:.0f} MB layer")
-        results: dict[str, list[tuple[float, float]]] = {work: [] for work in works}
-        for number in range(_RUNS):
-            for work, words in works.items():
-                results[work].append(cost(words, WINGO_CACHE_DIR=str(scratch / f"cache-{number}")))
-        for work, costs in results.items():
-            seconds = statistics.median(second for second, _ in costs)
-            memory = f"  {max(memory for _, memory in costs):4.0f} MB" if work == "wingo check" else ""
-            print(f"{work:<22} {seconds:6.2f} s{memory}")
+    parser = argparse.ArgumentParser(prog="python -m bench.checks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="wingo-bench-") as scratch:
+        print(table(list(works_of(Path(scratch))), options.rounds))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -1,8 +1,9 @@
-"""`python -m bench.looking`: an image of 120,000 files is listed, by us and by what asks the same question.
+"""`python -m bench.looking`: an image of 120,000 files is listed and looked at, by us and by what asks the same questions.
 
-The image has one layer like a Windows base's: security descriptors, attributes and times in PAX records, half a kilobyte of
-content in each file. Each piece of work runs in a process of its own, its interpreter's start included; rounds are paired.
-dive and syft are taken from .tools/bin where `scripts/go-peers.sh dive syft` has put them.
+The image has one layer: of Windows as a base's is, with security descriptors, attributes and times in PAX records; of Linux without records;
+half a kilobyte of content in each file. Each piece of work is a process of its own, its interpreter's start included, with an empty cache
+but where "seen before" is said; all work in turns. dive and syft are taken from .tools/bin, where `scripts/go-peers.sh dive syft` puts them:
+dive says what is wasted, as rules of `wingo check` do; syft says which packages are in the image, and is ended after a minute.
 """
 
 from __future__ import annotations
@@ -10,24 +11,20 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
-import os
 import random
 import shutil
-import subprocess
-import sys
 import tarfile
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from bench.report import Row, compared, markdown
+from bench.costs import Cost, Work, cost, environment, table
 from wingo.stores.layout import Layout
 from wingo.testing.images import image_of, layer_of_tar
 from wingo.windows.sddl import sddl_bytes
 from wingo.windows.security import READ_ONLY_DIRECTORY, READ_ONLY_FILE
 
-ROOT = Path(__file__).resolve().parents[1]
 FILES = 120_000
 _FOLDERS = 2_000
 _EPOCH = 1_704_758_400
@@ -77,91 +74,56 @@ def image_tar(files: int, os_name: str) -> bytes:
     return buffer.getvalue()
 
 
-def timed(argv: list[str], environment: dict[str, str]) -> float:
-    """Seconds that a command takes."""
-    start = time.perf_counter()
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    return time.perf_counter() - start
+def works_of(folder: Path, system: str, files: int) -> Iterator[Work]:
+    """What is asked of one image, and of whom."""
+    folder.mkdir()
+    tar = image_tar(files, system)
+    Layout(str(folder / "image")).write(image_of([layer_of_tar(tar)], {"os": system, "architecture": "amd64"}), ["v1"])
+    (folder / "layer.tar.gz").write_bytes(gzip.compress(tar, 1))
+    place, packed = f"oci:{folder / 'image'}:v1", folder / "docker.tar"
+    cache = folder / "cache"
+    variables = environment(WINGO_CACHE_DIR=str(cache), HOME=str(folder), CI="true", SYFT_CHECK_FOR_APP_UPDATE="false")
+    cost(["wingo", "copy", place, f"docker-archive:{packed}"], variables)
+
+    def cold(argv: Sequence[str], statuses: Sequence[int] = (0,)) -> Cost:
+        shutil.rmtree(cache, ignore_errors=True)
+        return cost(argv, variables, statuses=statuses)
+
+    listing = ["wingo", "ls", place, "-r", "-l"]
+    listed = f"which {files:,} files, {system}"
+    yield Work(listed, "wingo ls -r -l", partial(cold, listing), 3.0)
+    yield Work(f"{listed}, seen before", "wingo ls -r -l", partial(cost, listing, variables), 3.0)
+    for program in ("tar", "bsdtar"):
+        if shutil.which(program):
+            argv = [program, "-tvzf", str(folder / "layer.tar.gz")]
+            yield Work(listed, f"{program} -tvzf, of the layer alone", partial(cost, argv, variables))
+    # That the image has no program to start is an error, 1; dive cannot read Windows images' paths, but its waste.
+    yield Work(
+        f"what is wrong and wasted, {system}",
+        "wingo check",
+        partial(cold, ["wingo", "check", f"docker-archive:{packed}"], (0, 1)),
+    )
+    for program, argv in {
+        "dive --ci": ["dive", "--ci", f"docker-archive://{packed}"],
+        "syft": ["syft", "scan", f"oci-dir:{folder / 'image'}", "-o", "json", "-q"],
+    }.items():
+        if shutil.which(argv[0], path=variables["PATH"]):
+            question = "what is wasted" if argv[0] == "dive" else "which packages"
+            yield Work(f"{question}, {system}", program, partial(cost, argv, variables))
 
 
-def main() -> int:
+def main() -> None:
     """Measures, and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.looking", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--files", type=int, default=FILES)
     options = parser.parse_args()
-    rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for system in ("windows", "linux"):
-            rows += measured(Path(folder) / system, system, options)
-    print(markdown(rows, {}))
-    return 0
-
-
-def measured(folder: Path, system: str, options: argparse.Namespace) -> list[Row]:
-    """The rows of one image."""
-    folder.mkdir()
-    tar = image_tar(options.files, system)
-    layer = layer_of_tar(tar)
-    Layout(str(folder / "image")).write(image_of([layer], {"os": system, "architecture": "amd64"}), ["v1"])
-    (folder / "layer.tar.gz").write_bytes(gzip.compress(tar, 1))
-    cache = folder / "cache"
-    environment = {**os.environ, "WINGO_CACHE_DIR": str(cache), "HOME": str(folder), "PATH": _path()}
-    listing = [sys.executable, "-m", "wingo", "ls", f"oci:{folder / 'image'}:v1", "-r", "-l"]
-    if shutil.which("wingo", path=environment["PATH"]):
-        listing[:3] = ["wingo"]
-
-    def cold() -> float:
-        shutil.rmtree(cache, ignore_errors=True)
-        return timed(listing, environment)
-
-    peers: dict[str, Callable[[], float]] = {
-        "tar -tvzf, of the layer alone": lambda: timed(["tar", "-tvzf", str(folder / "layer.tar.gz")], environment),
-    }
-    if shutil.which("bsdtar"):
-        peers["bsdtar -tvzf, of the layer alone"] = lambda: timed(
-            ["bsdtar", "-tvzf", str(folder / "layer.tar.gz")], environment
-        )
-    if system == "linux" and (dive := shutil.which("dive", path=environment["PATH"])):
-        archive = folder / "docker.tar"
-        subprocess.run(["wingo", "copy", f"oci:{folder / 'image'}:v1", f"docker-archive:{archive}"], check=True,
-                       env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-        peers["dive --ci"] = lambda: timed([dive, "--ci", f"docker-archive://{archive}"], {**environment, "CI": "true"})
-    if syft := shutil.which("syft", path=environment["PATH"]):
-        scan = [syft, "scan", f"oci-dir:{folder / 'image'}", "-o", "json", "-q"]
-        if system == "linux":
-            peers["syft (packages too)"] = lambda: timed(scan, {**environment, "SYFT_CHECK_FOR_APP_UPDATE": "false"})
-    work = f"list {options.files} files of a {system} image"
-    times: dict[str, list[float]] = {"cold": [], "remembered": [], **{name: [] for name in peers}}
-    for _ in range(options.rounds):
-        times["cold"].append(cold())
-        times["remembered"].append(timed(listing, environment))
-        for name, run in list(peers.items()):
-            try:
-                times[name].append(run())
-            except subprocess.CalledProcessError as error:
-                print(f"{name} failed: {error}", file=sys.stderr)
-                del peers[name]
-    rows = [
-        _bounded(work, times["cold"], 3.0),
-        _bounded(f"{work}, seen before", times["remembered"], 3.0),
-    ]
-    rows += [compared(work, times["cold"], name, times[name]) for name in peers]
-    for row in rows:
-        print(row, file=sys.stderr)
-    return rows
-
-
-def _bounded(work: str, ours: list[float], bound: float) -> Row:
-    from bench.report import seconds
-
-    median = sorted(ours)[len(ours) // 2]
-    return Row(work, seconds(ours), "a fixed bound", f"{bound:g} s", f"{median / bound:.2f}", "≤ 1", median <= bound)
-
-
-def _path() -> str:
-    return os.pathsep.join((str(ROOT / ".tools" / "bin"), os.environ.get("PATH", os.defpath)))
+    with tempfile.TemporaryDirectory(prefix="wingo-bench-") as folder:
+        works = [
+            work for system in ("windows", "linux") for work in works_of(Path(folder) / system, system, options.files)
+        ]
+        print(table(works, options.rounds))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
