@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import BinaryIO, cast
 
 from wingo.archive.streams import Stream
@@ -81,7 +82,7 @@ class _Looked(Stream):
     def __init__(self, content: BinaryIO, member: Member, watch: LayerWatch) -> None:
         super().__init__()
         self._content, self._member, self._watch = content, member, watch
-        self._pieces: list[bytes] | None = None
+        self._program: BytesIO | None = None
         self._text: list[bytes] | None = None
         self._started = False
         self._left = member.size
@@ -96,7 +97,7 @@ class _Looked(Stream):
                 line = data[:MAX_LINE].partition(b"\n")[0]
                 self._watch.scripts[self._member.offset] = line.decode("utf-8", "surrogateescape").strip()
             if data.startswith(_MAGIC):
-                self._pieces = [] if self._watch.may_keep(self._member) else None
+                self._program = BytesIO() if self._watch.may_keep(self._member) else None
             elif self._member.size <= MAX_FILE:
                 self._text = []
         if self._text is not None:
@@ -107,12 +108,13 @@ class _Looked(Stream):
                 if found and len(self._watch.secrets) < MAX_SECRETS:
                     self._watch.secrets[self._member.offset] = found
                 self._text = None
-        elif self._pieces is not None:
-            self._pieces.append(data)
+        elif self._program is not None:
+            self._program.write(data)
             self._left -= len(data)
             if not self._left:
-                self._watch.programs[self._member.offset] = b"".join(self._pieces)
-                self._pieces = None
+                # Its own bytes, not a copy of them: programs are large.
+                self._watch.programs[self._member.offset] = self._program.getvalue()
+                self._program = None
         return data
 
 

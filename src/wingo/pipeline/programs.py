@@ -6,6 +6,7 @@ What is found out about a file is remembered by the digest of its content, so ea
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
@@ -147,10 +148,12 @@ def _read(node: Node, stream: BinaryIO) -> GoProgram | None:
         head += more
     if not head.startswith(_MAGIC):
         return None
-    data = bytearray(head)
+    data = BytesIO()
+    data.write(head)
     while piece := stream.read(1 << 20):
-        data += piece
-    return go_program(bytes(data), node.digest)
+        data.write(piece)
+    # Its own bytes, not a copy of them: programs are large.
+    return go_program(data.getvalue(), node.digest)
 
 
 def go_program(data: bytes, digest: str) -> GoProgram | None:
