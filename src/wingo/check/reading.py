@@ -17,7 +17,7 @@ MAX_PROGRAM = 768 << 20
 MAX_PROGRAMS = 1 << 30
 """Bytes of all programs of one layer that are held at a time."""
 MAX_RATIO = 40
-"""Bytes of a program for each stored byte of its layer, beyond `FREE`: real programs shrink to a third or a tenth."""
+"""Bytes of programs for each stored byte of their layer, beyond `FREE`: real programs shrink to a third or a tenth."""
 FREE = 32 << 20
 MAX_SCRIPTS = 100_000
 MAX_SECRETS = 1_000
@@ -69,7 +69,7 @@ class LayerWatch:
 
     def may_keep(self, member: Member) -> bool:
         """Whether there is room for a program; if so, it is taken."""
-        if member.size > min(MAX_PROGRAM, self._most) or self._kept + member.size > MAX_PROGRAMS:
+        if member.size > MAX_PROGRAM or self._kept + member.size > min(MAX_PROGRAMS, self._most):
             self.left_out[member.offset] = member.size
             return False
         self._kept += member.size
