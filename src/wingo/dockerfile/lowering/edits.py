@@ -16,15 +16,17 @@ from wingo.hive.edit import Edit as HiveEdit
 HOLE, END_OF_HOLE = "\ue000", "\ue001"
 """Around the description of a text that a plan cannot know (two characters of the private use area)."""
 
-_JOINER = "\N{NO-BREAK SPACE}"
-"""In a hole instead of everything that separates words or parts of a path."""
+_STAND_INS = 0xE100
+"""In a hole every character that separates words or parts of a path has a stand-in, so that the hole stays one word."""
 _UNFIT = re.compile(r'[\s\\/:*?"<>|%;,=&^()\ue000\ue001]')
+_STAND_IN = re.compile(f"[{chr(_STAND_INS)}-{chr(_STAND_INS + 0xFF)}]")
 _HOLE = re.compile(f"{HOLE}([^{END_OF_HOLE}]*){END_OF_HOLE}?")
 
 
 def hole(about: str) -> str:
     """A text that is not known before the build, by what it will be."""
-    return f"{HOLE}{_UNFIT.sub(_JOINER, about)}{END_OF_HOLE}"
+    plain = about.replace(HOLE, "").replace(END_OF_HOLE, "")
+    return f"{HOLE}{_UNFIT.sub(lambda found: chr(_STAND_INS + min(ord(found[0]), 0xFF)), plain)}{END_OF_HOLE}"
 
 
 def has_hole(text: str) -> bool:
@@ -34,7 +36,11 @@ def has_hole(text: str) -> bool:
 
 def shown(text: str) -> str:
     """A text for people: what is not known in `« »`."""
-    return _HOLE.sub(lambda found: f"«{found[1].replace(_JOINER, ' ')}»", text).replace(END_OF_HOLE, "")
+    return _HOLE.sub(lambda found: f"«{_STAND_IN.sub(_original, found[1])}»", text).replace(END_OF_HOLE, "")
+
+
+def _original(found: re.Match[str]) -> str:
+    return chr(ord(found[0]) - _STAND_INS)
 
 
 class _Edit(msgspec.Struct, frozen=True, tag_field="edit", rename="kebab"):

@@ -11,6 +11,7 @@ from wingo.dockerfile.lowering.cmd.syntax import split_words
 from wingo.dockerfile.lowering.cmd.words import Words
 from wingo.dockerfile.lowering.edits import has_hole
 from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
+from wingo.dockerfile.lowering.patterns import is_pattern
 from wingo.hive.upcase import upcase
 from wingo.windows.paths import path_text
 
@@ -207,13 +208,28 @@ def setlocal(cmd: Cmd, rest: str) -> int:
 
 
 def directory_listing(cmd: Cmd, rest: str) -> int:
-    """`dir`: what it prints depends on times and disks; whether it finds something does not."""
+    """`dir`: what it prints depends on times and disks, but for `/b`; whether it finds something does not."""
     words = Words(rest, attached=False)
-    cmd.output.unknown = "dir"
-    for word in words.rest:
+    names: list[str] = []
+    unsure = "B" not in words.switches or bool(set(words.switches) - {"B", "S", "AD", "A:D", "A-D", "A:-D"})
+    for word in words.rest or ["."]:
         items, late = cmd.session.glob(word, brackets=False)
         if not items and not late:
             raise CommandFailed("file not found")
+        if not is_pattern(word, brackets=False) and items and items[0].is_directory:
+            items, late = cmd.session.children(items[0].path)
+        if "S" in words.switches:
+            unsure = True
+        unsure = unsure or late or any(item.unknown for item in items)
+        if {"AD", "A:D"} & set(words.switches):
+            items = [item for item in items if item.is_directory]
+        elif {"A-D", "A:-D"} & set(words.switches):
+            items = [item for item in items if not item.is_directory]
+        names += sorted((item.name for item in items), key=upcase)
+    if unsure:
+        cmd.output.unknown = "dir"
+    for name in names if not unsure else ():
+        cmd.output.line(name)
     return 0
 
 

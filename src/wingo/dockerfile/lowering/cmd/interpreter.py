@@ -337,7 +337,9 @@ class Cmd:
                     continue
                 items, late = self.session.glob(word, brackets=False)
                 if late and not items:
-                    raise CannotLower(f"for goes over {word}, which is not known before the build")
+                    # In a plan one turn stands for those that are not known.
+                    words.append(self.unknown_text(word))
+                    continue
                 folder = word.replace("/", "\\").rpartition("\\")
                 words += [
                     folder[0] + folder[1] + item.path[-1] for item in items if item.is_directory == (node.switch == "d")
@@ -417,7 +419,7 @@ class Cmd:
             is_nul = upcase(name) in ("NUL", "NUL:")
             if redirection.operator == "<":
                 data = b"" if is_nul else self.session.read(self.session.path(name))
-                stdin = None if data is None else data.decode("cp1252", "replace")
+                stdin = self.unknown_text(f"content of {name}") if data is None else data.decode("cp1252", "replace")
             elif redirection.stream == 1:
                 captured = True
                 target = None if is_nul else (name, redirection.operator == ">>")

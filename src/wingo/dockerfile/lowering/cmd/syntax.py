@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from wingo.dockerfile.lowering.edits import has_hole
 from wingo.dockerfile.lowering.outcome import CannotLower
 
 _MAX_DEPTH = 60
@@ -207,6 +208,8 @@ def modified(text: str, letters: str) -> str:
         CannotLower: a letter that asks for a file's size, time, attributes or short name.
     """
     plain = text.strip('"')
+    if has_hole(plain):
+        return plain
     wanted = letters.lower()
     if unknown := set(wanted) - set("fdpnx"):
         raise CannotLower(f"%~{letters} asks for {', '.join(sorted(unknown))} of a file")

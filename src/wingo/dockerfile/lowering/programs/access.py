@@ -135,11 +135,15 @@ def _change_one(session: Session, item: Item, changes: list[tuple[str, object]],
     security.set_descriptor(session, item, descriptor, _shown(changes))
 
 
+_INHERITANCE = ((1, "(OI)"), (2, "(CI)"), (8, "(IO)"), (4, "(NP)"))
+
+
 def _shown(changes: list[tuple[str, object]]) -> str:
     words = []
     for verb, value in changes:
         if isinstance(value, AccessEntry):
-            words.append(f"{verb[1:]} {value.sid} 0x{value.mask:x}")
+            inherited = "".join(name for bit, name in _INHERITANCE if value.flags & bit)
+            words.append(f"{verb[1:]} {value.sid} {inherited}0x{value.mask:x}")
         else:
             words.append(verb[1:] + (f" {value}" if value else ""))
     return ", ".join(words)

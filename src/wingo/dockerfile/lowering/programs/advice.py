@@ -40,9 +40,6 @@ _KNOWN = {
     "pip": ("pip is not lowered in a Windows stage", _SANDBOX),
     "tzutil": ("the time zone is the running system's", "Set TZ with ENV, which Go programs read."),
     "wevtutil": ("event logs are the running system's", "Leave it out."),
-    "hostname": ("the name of the host depends on the machine that builds", "Give it by ARG."),
-    "systeminfo": ("it asks the machine that builds", "Leave it out."),
-    "ipconfig": ("it asks the machine that builds", "Leave it out."),
     "shutdown": ("a step cannot restart Windows", "Leave it out."),
 }  # fmt: skip
 

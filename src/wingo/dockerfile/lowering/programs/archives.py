@@ -398,7 +398,19 @@ def seven_zip(session: Session, call: Call) -> int:
     return 0
 
 
+def certoc(session: Session, call: Call) -> int:
+    """`certoc -addstore STORE FILE`: nanoserver's certutil."""
+    words = call.arguments
+    if len(words) != 3 or words[0].lower() not in ("-addstore", "/addstore"):
+        raise CannotLower(f"certoc {' '.join(words)[:80]} is not lowered", "certoc -addstore STORE FILE is.")
+    from wingo.dockerfile.lowering.certificates import import_certificate
+
+    import_certificate(session, session.path(words[2]), words[1])
+    return 0
+
+
 PROGRAMS: dict[str, Program] = {
+    "certoc": certoc,
     "7z": seven_zip,
     "7za": seven_zip,
     "innoextract": innoextract,

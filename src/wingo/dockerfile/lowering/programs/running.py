@@ -153,7 +153,9 @@ def find_program(session: Session, written: str, *, here_first: bool) -> Item | 
                 places.append(session.path(text.strip('" '), ()))
             except (CommandFailed, CannotLower):
                 continue
-    unknown: Item | None = Item((), Kind.UNKNOWN) if vague else None
+    # A script of the directory that the step is in is meant to be that one, also where a plan cannot see it.
+    script = re.search(r"\.(?:bat|cmd)\Z", plain, re.IGNORECASE) is not None
+    unknown: Item | None = Item((), Kind.UNKNOWN) if vague and not script else None
     for place in places:
         item = _with_ending(session, (*place, plain))
         if item is not None and not item.unknown:
