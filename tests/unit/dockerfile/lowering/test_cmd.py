@@ -393,3 +393,41 @@ def test_a_variable_that_is_set_to_nothing_is_noted() -> None:
     found = run("echo [%EMPTY%]>f", stage(environment=(("EMPTY", ""),)))
     assert text_of(found.state, "/f") == b"[]\r\n"
     assert any("not proven" in note for note in found.notes)
+
+
+def test_a_plan_shows_what_it_cannot_see_as_it_is_written() -> None:
+    assert lines(run("xcopy /s /e /y src C:\\dest\\", plan_stage())) == [
+        r"make directory C:\dest",
+        r"copy C:\src to C:\dest",
+    ]
+    assert lines(run("for %f in (C:\\a\\*.zip) do tar -xf %f", plan_stage())) == [
+        r"extract C:\«C:\a\*.zip» into C:\ ".strip()
+    ]
+    loop = 'for /f "tokens=1,2 delims=," %i in (list.txt) do mkdir C:\\%i-%j'
+    assert lines(run(loop, plan_stage())) == [r"make directory C:\«lines of list.txt»-«lines of list.txt»"]
+    assert lines(run("set /p X=<version.txt & call mkdir C:\\%X%", plan_stage()))
+    assert run("call setup.bat", plan_stage()).decided_late
+
+
+def test_names_that_dir_prints_can_be_used() -> None:
+    state = stage({"a/z.zip": b"1", "a/b.zip": b"2", "a/sub/x": b"3"})
+    loop = "for /f %i in ('dir /b /a-d C:\\a') do mkdir C:\\%~ni"
+    assert lines(run(loop, state)) == [r"make directory C:\b", r"make directory C:\z"]
+    assert "not known" in refuse("for /f %i in ('dir C:\\a') do mkdir C:\\%i", state).reason
+
+
+def test_nanoservers_certoc_is_certutil() -> None:
+    assert (
+        "Root" in lines(run("certoc.exe -addstore root ca.crt", plan_stage()))[0]
+        or "root" in lines(run("certoc.exe -addstore root ca.crt", plan_stage()))[0]
+    )
+    assert "not lowered" in refuse("certoc -ImportPFX x", plan_stage()).reason
+
+
+def test_what_only_prints_is_left_out() -> None:
+    for command in ("hostname", "ipconfig /all", "systeminfo", "whoami"):
+        assert not run(command, plan_stage()).edits
+    assert (
+        "not known"
+        in refuse("for /f %i in ('hostname') do echo %i>C:\\f", stage({"Windows/System32/hostname.exe": b"MZ"})).reason
+    )

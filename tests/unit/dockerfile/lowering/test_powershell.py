@@ -540,3 +540,29 @@ def test_words_with_what_a_plan_does_not_know_stay_together() -> None:
     for shell in ("powershell", "pwsh"):
         after = run(f'{shell} -Command setx /m PATH \\"$Env:Path;C:/Program Files/D\\"', plan_stage())
         assert lines(after) == ["set machine variable PATH=«PATH of the base»;C:/Program Files/D"]
+
+
+def test_methods_of_arrays_that_take_a_block() -> None:
+    after = ps("$d = 'a', 'b', 'c'; $d.Where({ $_ -ne 'b' }).ForEach({ mkdir C:\\$_ })")
+    assert lines(after) == [r"make directory C:\a", r"make directory C:\c"]
+    assert "more than a block" in ps_refuse("('a', 'b').Where({ $true }, 'First')").reason
+
+
+def test_refused_cmdlets_say_so_whatever_their_parameters() -> None:
+    for command in ("Register-PSRepository -Default", "Install-WindowsFeature -Name X -Nonsense y", "get-random"):
+        assert not ps_refuse(command).fails, command
+    assert "Windows feature" in ps_refuse("Install-WindowsFeature Web-Server").reason
+
+
+def test_the_tls_line_in_its_other_form() -> None:
+    line = (
+        "[Net.ServicePointManager]::SecurityProtocol = [Enum]::ToObject([Net.SecurityProtocolType], 3072); mkdir C:\\x"
+    )
+    assert lines(ps(line)) == [r"make directory C:\x"]
+
+
+def test_a_password_that_never_expires_is_what_accounts_here_have() -> None:
+    made = "New-LocalUser -Name app -NoPassword; Set-LocalUser -Name app -PasswordNeverExpires"
+    assert lines(ps(f"{made} $true", plan_stage())) == ["add account app"]
+    assert "not lowered" in ps_refuse(f"{made} $false", plan_stage()).reason
+    assert ps_refuse("Set-LocalUser -Name nobody -PasswordNeverExpires $true", plan_stage()).fails

@@ -18,6 +18,7 @@ from wingo.dockerfile.lowering.powershell.nodes import (
     ScriptBlock,
     Variable,
 )
+from wingo.dockerfile.lowering.powershell.refused import refuse
 from wingo.dockerfile.lowering.powershell.values import (
     Table,
     Terminating,
@@ -32,86 +33,6 @@ from wingo.windows.command import quote_argument
 from wingo.windows.paths import path_text
 
 MAX_DEPTH = 24
-_VERBS = frozenset(
-    [
-        "add",
-        "backup",
-        "clear",
-        "close",
-        "compress",
-        "confirm",
-        "connect",
-        "convert",
-        "convertfrom",
-        "convertto",
-        "copy",
-        "disable",
-        "disconnect",
-        "dismount",
-        "enable",
-        "enter",
-        "exit",
-        "expand",
-        "export",
-        "find",
-        "format",
-        "get",
-        "grant",
-        "import",
-        "initialize",
-        "install",
-        "invoke",
-        "join",
-        "limit",
-        "lock",
-        "measure",
-        "merge",
-        "mount",
-        "move",
-        "new",
-        "open",
-        "out",
-        "publish",
-        "push",
-        "read",
-        "receive",
-        "register",
-        "remove",
-        "rename",
-        "repair",
-        "reset",
-        "resolve",
-        "restart",
-        "restore",
-        "resume",
-        "revoke",
-        "save",
-        "search",
-        "select",
-        "send",
-        "set",
-        "show",
-        "split",
-        "start",
-        "stop",
-        "suspend",
-        "switch",
-        "sync",
-        "test",
-        "trace",
-        "unblock",
-        "uninstall",
-        "unlock",
-        "unpublish",
-        "unregister",
-        "update",
-        "use",
-        "wait",
-        "watch",
-        "write",
-    ]
-)
-"""The verbs of cmdlets (`Get-Verb`)."""
 
 
 def run_command(shell: PowerShell, node: Command, piped: list[Value] | None, *, captured: bool) -> list[Value]:
@@ -156,10 +77,7 @@ def _run_named(shell: PowerShell, name: str, node: Command, piped: list[Value] |
         return _run_cmdlet(shell, command, node, piped)
     if lower.endswith(".ps1"):
         return _run_script(shell, name, node, piped)
-    if re.fullmatch(r"[a-z]+-[a-z][a-z0-9]+", lower) and lower.partition("-")[0] in _VERBS:
-        raise CannotLower(
-            f"the cmdlet {name} is not lowered", "Write what it changes with cmdlets for files and the registry."
-        )
+    refuse(name)
     return run_native(shell, name, node, piped)
 
 

@@ -22,6 +22,7 @@ from wingo.dockerfile.lowering.powershell.values import (
     list_of,
     number_of,
     text_of,
+    truth_of,
 )
 
 if TYPE_CHECKING:
@@ -192,15 +193,37 @@ def _call_list(shell: PowerShell, owner: list[Value], name: str, arguments: list
             return next(
                 (index for index, item in enumerate(owner) if compare(item, arguments[0], sensitive=True) == 0), -1
             )
-        case "where":
-            raise CannotLower(".Where is not lowered", "Use Where-Object.")
-        case "foreach":
-            raise CannotLower(".ForEach is not lowered", "Use ForEach-Object.")
+        case "where" | "foreach":
+            block = arguments[0]
+            if not isinstance(block, ScriptBlock) or len(arguments) > 1:
+                raise CannotLower(
+                    f".{name} with more than a block is not lowered", "Use Where-Object or ForEach-Object."
+                )
+            return _each(shell, owner, block, keep=name == "where")
         case "gettype":
             return Thing("type", {"Name": "Object[]"}, "Object[]")
         case _:
             # PowerShell calls it on each of the values.
             return [call(shell, item, name, arguments, static=False) for item in owner]
+
+
+def _each(shell: PowerShell, items: list[Value], block: ScriptBlock, *, keep: bool) -> list[Value]:
+    """`.ForEach({…})` gives what the block gives, `.Where({…})` the items for which it is true."""
+    from wingo.dockerfile.lowering.powershell.commands import call_with
+
+    found: list[Value] = []
+    for item in items:
+        shell.session.tick()
+        shell.scopes.append({"_": item, "psitem": item})
+        try:
+            values = call_with(shell, block, {}, [], new_scope=False)
+        finally:
+            shell.scopes.pop()
+        truth = truth_of(values if len(values) != 1 else values[0])
+        if keep and truth is None:
+            return [Unknown("what .Where chooses")]
+        found += ([item] if truth else []) if keep else values
+    return found
 
 
 def _call_table(owner: Table, name: str, arguments: list[Value]) -> Value:

@@ -309,6 +309,14 @@ def _uri(shell: PowerShell, name: str, arguments: list[Value]) -> Value:
     raise _unlowered("Uri", name)
 
 
+def _enum(shell: PowerShell, name: str, arguments: list[Value]) -> Value:
+    """`[Enum]::ToObject([type], number)`, `[Enum]::Parse([type], name)`: nobody reads what a number stands for."""
+    del shell
+    if name in ("toobject", "parse") and len(arguments) >= 2:
+        return Thing("enum", {}, text_of(arguments[1]))
+    raise _unlowered("Enum", name)
+
+
 def _event_log(shell: PowerShell, name: str, arguments: list[Value]) -> Value:
     from wingo.dockerfile.lowering.powershell.events import call_event_log
 
@@ -364,6 +372,7 @@ STATICS: dict[str, Callable[[PowerShell, str, list[Value]], Value]] = {
     "version": _version,
     "uri": _uri,
     "diagnostics.eventlog": _event_log,
+    "enum": _enum,
     "regex": _regex,
     "text.regularexpressions.regex": _regex,
     "reflection.assembly": _ignored,

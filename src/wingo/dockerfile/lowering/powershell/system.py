@@ -187,44 +187,6 @@ def new_object(bound: Bound) -> list[Value]:
     return [dotnet.make(bound.shell, bound.text("TypeName"), arguments)]
 
 
-_REFUSED = {
-    "Get-Random": ("a random number", "Write a fixed value."),
-    "New-Guid": ("a random number", "Write a fixed value."),
-    "Get-Process": ("the processes of the machine that builds", "Leave it out."),
-    "Get-WmiObject": ("what the running system says", "Write the value itself."),
-    "Get-CimInstance": ("what the running system says", "Write the value itself."),
-    "Get-ComputerInfo": ("what the running system says", "Write the value itself."),
-    "Get-NetAdapter": ("the network of the machine that builds", "Leave it out."),
-    "Read-Host": ("input, which a build has not", "Use ARG."),
-    "Install-WindowsFeature": ("a Windows feature, which Windows' own installer adds", "Use a base that has it."),
-    "Add-WindowsFeature": ("a Windows feature, which Windows' own installer adds", "Use a base that has it."),
-    "Uninstall-WindowsFeature": ("a Windows feature, which Windows' own installer removes", "Use a base without it."),
-    "Remove-WindowsFeature": ("a Windows feature, which Windows' own installer removes", "Use a base without it."),
-    "Enable-WindowsOptionalFeature": ("a Windows feature, which Windows' own installer adds", "Use a base that has it."),
-    "Disable-WindowsOptionalFeature": ("a Windows feature, which Windows' own installer removes", "Use a base without it."),
-    "Add-WindowsCapability": ("a Windows capability, which Windows' own installer adds", "Use a base that has it."),
-    "Add-WindowsPackage": ("a Windows package, which Windows' own installer adds", "Use a base that has it."),
-    "Install-Module": ("a module of the PowerShell gallery", "Download its .nupkg, which is a zip, and Expand-Archive it."),
-    "Install-Package": ("a package, which runs code of its own", "Download its zip and use Expand-Archive."),
-    "Install-PackageProvider": ("a package provider", "Download what is needed and use Expand-Archive."),
-    "Save-Module": ("a module of the PowerShell gallery", "Download its .nupkg, which is a zip, and Expand-Archive it."),
-    "Register-PSRepository": ("a package source", "Download what is needed."),
-    "Register-ScheduledTask": ("a scheduled task", "Start it when the container starts."),
-    "New-WebSite": ("IIS, which is configured by its own modules", "COPY applicationHost.config."),
-    "New-NetFirewallRule": ("the firewall of the running system", "Leave it out: a container has none of its own."),
-    "Start-Job": ("a job beside the step", "Do it in the step itself."),
-    "Import-PfxCertificate": ("a private key, which the running system keeps", "Mount it when the container starts."),
-    "New-SelfSignedCertificate": ("a private key and random numbers", "Make it outside the image."),
-    "Set-TimeZone": ("the time zone of the running system", "Set TZ with ENV, which Go programs read."),
-    "Restart-Computer": ("a restart", "Leave it out."),
-}  # fmt: skip
-
-
-def _refused(bound: Bound) -> list[Value]:
-    what, advice = _REFUSED[bound.cmdlet]
-    raise CannotLower(f"{bound.cmdlet} needs {what}", advice)
-
-
 _SERVICE = "Name/ServiceName DisplayName InputObject Force! PassThru! NoWait! Include Exclude RequiredServices! DependentServices! ComputerName"
 CMDLETS: tuple[Cmdlet, ...] = (
     cmdlet("Get-Service", _SERVICE, get_service, positional="Name"),
@@ -250,5 +212,4 @@ CMDLETS: tuple[Cmdlet, ...] = (
     cmdlet("refreshenv", "", nothing),
     cmdlet("Update-SessionEnvironment", "", nothing),
     cmdlet("Get-Help", "Name", nothing, positional="Name"),
-    *(cmdlet(name, "Name Path Value Force! Source ArgumentList FeatureName All! Online! IncludeManagementTools! IncludeAllSubFeature! Query Class ClassName Filter Format UFormat Minimum Maximum Prompt Count Port PhysicalPath Restart! NoRestart! Scope RequiredVersion MinimumVersion MaximumVersion Repository ProviderName SkipPublisherCheck! AllowClobber! AcceptLicense! DisplayName Direction Action Protocol LocalPort Password FilePath CertStoreLocation DnsName ScriptBlock InstallationPolicy SourceLocation AllSubFeature! Id LogPath PackagePath", _refused, positional="Name Value*") for name in _REFUSED),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wingo.dockerfile.lowering import accounts
-from wingo.dockerfile.lowering.outcome import CannotLower
+from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
 from wingo.dockerfile.lowering.powershell.binding import Bound, Cmdlet, cmdlet
 from wingo.dockerfile.lowering.powershell.values import Thing, Value
 
@@ -32,7 +32,19 @@ def add_member(bound: Bound) -> list[Value]:
     return []
 
 
+def set_local_user(bound: Bound) -> list[Value]:
+    """`Set-LocalUser NAME -PasswordNeverExpires $true`: the accounts that are made here are so."""
+    given = set(bound.values) - {"Name", "ErrorAction"}
+    if given - {"PasswordNeverExpires"} or not bound.switch("PasswordNeverExpires"):
+        raise CannotLower("Set-LocalUser changes an account, which is not lowered", "Say it with New-LocalUser.")
+    for name in bound.texts("Name"):
+        if not accounts.local_account_sid(bound.shell.session, name):
+            raise CommandFailed(f"user {name} was not found")
+    return []
+
+
 CMDLETS: tuple[Cmdlet, ...] = (
     cmdlet("New-LocalUser", "Name Password NoPassword! FullName Description Disabled! AccountExpires AccountNeverExpires! PasswordNeverExpires! UserMayNotChangePassword!", new_local_user, positional="Name"),
+    cmdlet("Set-LocalUser", "Name PasswordNeverExpires Password Description FullName AccountExpires AccountNeverExpires! UserMayChangePassword", set_local_user, positional="Name"),
     cmdlet("Add-LocalGroupMember", "Group Member SID", add_member, positional="Group Member"),
 )  # fmt: skip

@@ -6,9 +6,9 @@ import re
 
 import msgspec
 
-from wingo.dockerfile.lowering.edits import SetAttributes, has_hole
+from wingo.dockerfile.lowering.edits import CopyPath, SetAttributes, has_hole, hole
 from wingo.dockerfile.lowering.outcome import CannotLower, CommandFailed
-from wingo.dockerfile.lowering.patterns import compile_pattern
+from wingo.dockerfile.lowering.patterns import compile_pattern, is_pattern
 from wingo.dockerfile.lowering.programs.calls import Call, Program
 from wingo.dockerfile.lowering.session import Session
 from wingo.dockerfile.lowering.tree import Item
@@ -49,7 +49,8 @@ def xcopy(session: Session, call: Call) -> int:
     elif deep:
         pattern = compile_pattern(source.replace("/", "\\").rpartition("\\")[2], brackets=False)
         files = [item for item in session.tree.below(root) if not item.is_directory and pattern.match(item.path[-1])]
-    vague = late or (whole and session.vague_below(items[0]))
+    unseen = late or any(item.unknown for item in items)
+    vague = unseen or (whole and session.vague_below(items[0]))
     if not items and not vague:
         raise CommandFailed(f"xcopy: file not found - {source}", 4)
     place = session.path(target)
@@ -66,6 +67,9 @@ def xcopy(session: Session, call: Call) -> int:
     session.make_directory(place)
     if vague and not files:
         session.tree.vague.add(tuple(map(upcase, place)))
+        if unseen:
+            written = hole(source) if is_pattern(source, brackets=False) else path_text(session.path(source))
+            session.add(CopyPath(written, path_text(place)))
     for item in files:
         inside = (*place, *item.path[len(root) :])
         existing = session.find(inside)
