@@ -154,7 +154,7 @@ def settles(before: dict[str, object], seconds: float = 5.0) -> None:
     deadline = time.monotonic() + seconds
     while (after := leftovers()) != before and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert after == before
+    assert after == before, after
 
 
 def fetch(address: str, *, data: bytes | None = None, seconds: float = 5.0) -> str:

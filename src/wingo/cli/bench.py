@@ -95,6 +95,11 @@ def run(args: argparse.Namespace, host: Host) -> int:
         raise RequestError("nothing to measure", hint="Name images, or build some: wingo bench --variants.")
     if args.base and not args.variants:
         raise RequestError("--base is for --variants", hint="Name the image itself: wingo bench PLACE.")
+    if args.html and not host.is_directory(host.folder_of(args.html)):
+        raise RequestError(
+            f"--html {args.html}: there is no directory {host.folder_of(args.html)}",
+            hint="Choose a place that you may write.",
+        )
     machine = host.machine
     bench = _bench(args)
     bases, args.base = args.base, None
@@ -108,14 +113,24 @@ def run(args: argparse.Namespace, host: Host) -> int:
     return OK
 
 
+def _runs(text: str) -> int:
+    from wingo.errors import RequestError
+    from wingo.launch.spec import parse_count
+
+    runs = parse_count(text, "--runs")
+    if runs < 1:
+        raise RequestError("--runs 0: nothing would be measured", hint="Write --runs 1 or more; the default is 5.")
+    return runs
+
+
 def _bench(args: argparse.Namespace) -> Bench:
-    from wingo.launch.spec import RunRequest, parse_count, parse_duration
+    from wingo.launch.spec import RunRequest, parse_duration
     from wingo.pipeline.bench import Bench, parse_ready
 
     return Bench(
         RunRequest(args=tuple(args.args), env=tuple(args.env)),
         parse_ready(args.ready),
-        max(parse_count(args.runs, "--runs"), 1),
+        _runs(args.runs),
         parse_duration(args.timeout, "--timeout"),
         tolerant=args.variants,
     )
@@ -229,7 +244,10 @@ def markdown(report: BenchReport) -> list[str]:
         "tcp": f"a connection to port {ready.port or 'PORT'}",
         "stdout": f"an output that matches {ready.pattern}",
     }[ready.kind]
-    lines += ["", f"Median of {report.runs} starts (lowest to highest), until {when}; {report.machine}."]
+    lines += [
+        "",
+        f"Median of {report.runs} {'start' if report.runs == 1 else 'starts'} (lowest to highest), until {when}; {report.machine}.",
+    ]
     for row in report.rows:
         lines += [f"- {printable(row.name)}: {printable(note)}".replace("\n", " ") for note in row.notes]
     return lines

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -88,10 +88,10 @@ def join(cgroup: Cgroup, process: int) -> None:
         _write(os.path.join(directory, "cgroup.procs"), str(process))
 
 
-def remove(cgroup: Cgroup) -> None:
+def remove(directories: Iterable[str]) -> None:
     """Removes cgroups; waits a little for processes that the kernel still takes down."""
     deadline = time.monotonic() + _REMOVE_SECONDS
-    for directory in cgroup.directories.values():
+    for directory in directories:
         while True:
             try:
                 os.rmdir(directory)

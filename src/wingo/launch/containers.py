@@ -28,6 +28,7 @@ from contextlib import suppress
 import msgspec
 
 from wingo.errors import HostError, RequestError
+from wingo.launch import cgroups
 from wingo.launch.identity import Identity
 from wingo.launch.mapping import in_user_namespace
 from wingo.launch.policy import Policy
@@ -241,7 +242,7 @@ class Containers:
         container, state = self.read(name)
         if self.is_kept(name):
             raise RequestError(f"the container {name!r} runs", hint=f"Stop it first: wingo stop {name}.")
-        remove_cgroups(state.cgroups)
+        cgroups.remove(state.cgroups)
         remove_directory(self.directory(name), container.identity, tools)
 
     def sweep(self, tools: Mapping[str, str]) -> list[str]:
@@ -254,7 +255,7 @@ class Containers:
         for container, state in list(self.all()):
             if state.status != "lost" or self._is_young(container.name):
                 continue
-            remove_cgroups(state.cgroups)
+            cgroups.remove(state.cgroups)
             if container.remove or not container.detached:
                 with suppress(HostError, RequestError):
                     self.remove(container.name, tools)
@@ -276,13 +277,6 @@ class Containers:
         near = get_close_matches(name, self.names(), n=1)
         hint = f"Did you mean {near[0]!r}?" if near else "'wingo ps -a' lists all."
         return RequestError(f"there is no container {name[:80]!r}", hint=hint)
-
-
-def remove_cgroups(directories: tuple[str, ...]) -> None:
-    """Removes cgroups that are empty."""
-    for directory in directories:
-        with suppress(OSError):
-            os.rmdir(directory)
 
 
 def remove_directory(path: str, identity: Identity, tools: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import selectors
 import signal
 import socket
@@ -27,7 +28,7 @@ from wingo.launch.containers import Container, Containers, State, remove_directo
 from wingo.launch.machine import Machine
 from wingo.launch.mapping import fork, write_maps
 from wingo.launch.namespaces import Inside, hold, leave_streams
-from wingo.launch.outside import Outside, leave_all_but, start_outside
+from wingo.launch.outside import READY_SECONDS, Outside, leave_all_but, start_outside
 from wingo.launch.ports import Forwarder, socket_of
 from wingo.launch.records import LogWriter
 from wingo.launch.runtime import Runtime
@@ -220,7 +221,7 @@ class _Keeper:
                 break
         self._step(Step.NAMESPACES, time.monotonic() - began - self._mounting, self._network_detail())
         if self._outside is not None:
-            self._outside.wait()
+            self._wait_for(self._outside, READY_SECONDS)
         ours.send({"network": True})
         message = self._next("started", "refused")
         if "refused" in message:
@@ -253,6 +254,7 @@ class _Keeper:
         """The holder's next message; with words: the next with one of them. Steps are passed on."""
         assert self._channel is not None
         while True:
+            self._wait_for(self._channel)
             received = self._channel.receive()
             if received is None:
                 raise HostError("the container's first process ended before its program started")
@@ -265,6 +267,20 @@ class _Keeper:
                 continue
             if not words or any(word in message for word in words):
                 return message
+
+    def _wait_for(self, what: Channel | Outside, seconds: float | None = None) -> None:
+        """Waits until something can be read, for so long.
+
+        Raises:
+            HostError: whoever wanted this start was killed meanwhile.
+        """
+        waiting = select.poll()
+        waiting.register(what, select.POLLIN)
+        if self._client is not None:
+            waiting.register(self._client, 0)  # for its end alone: what it says is heard when the program runs
+        found = dict(waiting.poll(None if seconds is None else seconds * 1000))
+        if self._client is not None and self._client.fileno() in found:
+            raise HostError("wingo was killed")
 
     def _make_cgroup(self) -> None:
         self._cgroup = cgroups.make_cgroup(self._spec.name, self._spec.limits)
@@ -521,7 +537,7 @@ class _Keeper:
             self._reason = self._too_much_memory()
         elif cgroups.pids_were_refused(self._cgroup) and not self._reason and self._exit:
             self._reason = f"it wanted more than the {self._spec.limits.pids} processes allowed (--pids)"
-        cgroups.remove(self._cgroup)
+        cgroups.remove(self._cgroup_paths)
         if self._start.ending is not None and self._exit is not None:
             self._exit, told = self._start.ending(self._exit, self._start.stack.upper)
             self._reason = self._reason or told

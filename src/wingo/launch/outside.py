@@ -7,7 +7,6 @@ published ports and nothing else; the ports never depend on them (`ports.py`).
 from __future__ import annotations
 
 import os
-import select
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +16,8 @@ from wingo.launch.channel import close_all
 from wingo.launch.machine import Machine
 from wingo.launch.mapping import fork
 
-_READY_SECONDS = 5.0
+READY_SECONDS = 5.0
+"""The longest that a network stack is waited for."""
 _DEVICE = "tap0"
 _MTU = "65520"
 
@@ -41,9 +41,9 @@ class Outside:
         self.name = name
         self._guard, self._ready, self._alive = guard, ready, alive
 
-    def wait(self) -> None:
-        """Waits until it is ready, or will not be."""
-        select.select([self._ready], [], [], _READY_SECONDS)
+    def fileno(self) -> int:
+        """For `select.poll`: can be read when it is ready, or will not be."""
+        return self._ready
 
     def stop(self) -> None:
         """Ends it."""

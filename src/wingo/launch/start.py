@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -41,13 +42,22 @@ class Running:
         notes: what is to be said.
     """
 
-    def __init__(self, name: str, keeper: int, channel: Channel) -> None:
+    def __init__(self, name: str, keeper: int, channel: Channel, tidy: Callable[[], object] = lambda: None) -> None:
+        """Takes a container whose keeper was started.
+
+        Args:
+            name: its name.
+            keeper: its keeper's process.
+            channel: to it.
+            tidy: called when the keeper was killed: removes what it cannot remove itself.
+        """
         self.name = name
         self.ports: tuple[Port, ...] = ()
         self.steps: list[Timed] = []
         self.notes: list[str] = []
         self._keeper = keeper
         self._channel = channel
+        self._tidy = tidy
         self._refused = ("", "")
         self._outcome: Outcome | None = None
 
@@ -109,6 +119,7 @@ class Running:
         received = self._channel.receive()
         if received is None:
             self._reap()
+            self._tidy()
             raise HostError("the container's keeper was killed, and the container with it")
         message = received[0]
         if "error" in message:
@@ -148,4 +159,4 @@ def start(what: Start) -> Running:
         ours.close()
         keep(what, theirs)
     theirs.close()
-    return Running(what.spec.name, keeper, ours)
+    return Running(what.spec.name, keeper, ours, lambda: what.containers.sweep(what.machine.tools))

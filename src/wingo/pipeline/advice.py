@@ -114,8 +114,8 @@ def _signals(found: Surroundings) -> list[Advice]:
     where = "inside a container" if found.container else "not in a container"
     fact = f"Process 1 is {found.pid_one or 'unknown'}, {where}."
     text = (
-        "A Go program as process 1 must take SIGTERM itself (signal.NotifyContext): the kernel gives process 1 no default "
-        "for it, and without a handler it is killed after the grace period. It also inherits orphans; start those with a "
+        "A Go program should take SIGTERM itself (signal.NotifyContext): without that, Go ends it at once with exit code 2 as "
+        "process 1 of a container, requests under way included. As process 1 it also inherits orphans; start those with a "
         "parent that waits, or an init (docker run --init)."
     )
     return [Advice("signals", text, fact)]

@@ -42,7 +42,7 @@ _SAMPLE_SECONDS = 0.02
 _SETTLE_SECONDS = 0.15
 """After a server is ready: what it allocates at its first answer is measured too."""
 _TAIL = 2000
-_HTTP = re.compile(r"http://(?:[^/:]*)(?::([0-9]{1,5}))?(/[^\s]*)?\Z")
+_HTTP = re.compile(r"http://(?:localhost|127\.0\.0\.1)?(?::([0-9]{1,5}))?(/[^\s]*)?\Z")
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -198,7 +198,8 @@ def parse_ready(text: str) -> Ready:
         return Ready("stdout", pattern=rest)
     raise RequestError(
         f"--ready {text[:80]!r} says nothing that can be waited for",
-        hint="Write http://:8080/healthz, tcp:8080 or stdout:PATTERN; without a port, the only one that the image exposes.",
+        hint="Write http://:8080/healthz (the program itself is asked, no other host), tcp:8080 or stdout:PATTERN; without a "
+        "port, the only one that the image exposes.",
     )
 
 

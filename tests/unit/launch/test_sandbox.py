@@ -194,7 +194,7 @@ def test_where_no_cgroup_can_be_made_every_limit_is_missing(tmp_path):
     root, own = fake_tree(tmp_path / "two", "0::/a/b\n", {".": {"cgroup.controllers": "memory pids"}, "a/b": {}})
     found = make_cgroup("x", limits, root, own)
     assert (found.version, found.missing, dict(found.directories)) == (2, ("memory", "cpus", "pids"), {})
-    remove(found)
+    remove(found.directories.values())
 
 
 def test_network_decides_the_view_of_the_machine():

@@ -28,7 +28,9 @@ def test_when_it_is_ready(text: str, ready: Ready) -> None:
     assert parse_ready(text) == ready
 
 
-@pytest.mark.parametrize("text", ["https://x", "tcp:x", "tcp:99999", "stdout:", "stdout:[", "soon", "http://:99999/"])
+@pytest.mark.parametrize(
+    "text", ["https://x", "tcp:x", "tcp:99999", "stdout:", "stdout:[", "soon", "http://:99999/", "http://other:80/"]
+)
 def test_what_cannot_be_waited_for(text: str) -> None:
     with pytest.raises(RequestError):
         parse_ready(text)
