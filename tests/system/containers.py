@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from tests.needs import missing
+from wingo.launch.machine import TOOLS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(__file__).parent / "go"
+FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 NOBODY = 65534
 
 
@@ -72,6 +74,80 @@ class Wingo:
         with suppress(FileNotFoundError):
             return sorted(os.listdir(self.folder / "state" / "containers"))
         return []
+
+
+class Alone(Wingo):
+    """wingo where none of the programs is installed that it uses when they are: they are covered, for it alone."""
+
+    def command(self, *argv: str) -> list[str]:
+        found = {os.path.realpath(os.path.join(folder, tool)) for folder in FOLDERS for tool in TOOLS}
+        cover = "".join(f"mount --bind /dev/null {path}; " for path in sorted(found) if os.path.exists(path))
+        become = ["setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups"] if self.uid else []
+        return ["unshare", "-m", "sh", "-ec", f'{cover}exec "$@"', "sh", *become, *super().command(*argv)]
+
+    def user(self) -> dict[str, object]:
+        return {}
+
+
+class Delegated(Wingo):
+    """wingo in cgroups that were given to its account, as systemd does for a user's session."""
+
+    def __init__(self, who: str, folder: Path, directories: Sequence[str]) -> None:
+        super().__init__(who, folder)
+        self._directories = directories
+
+    def command(self, *argv: str) -> list[str]:
+        enter = "".join(f"echo $$ > {directory}/cgroup.procs; " for directory in self._directories)
+        become = ["setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups"]
+        return ["sh", "-ec", f'{enter}exec "$@"', "sh", *become, *super().command(*argv)]
+
+    def user(self) -> dict[str, object]:
+        return {}
+
+
+@contextmanager
+def delegated_cgroups(uid: int, controllers: Sequence[str]) -> Iterator[list[str]]:
+    """Cgroups of an account's own, in the version that this machine has; empty where even root may make none.
+
+    Under version 2 the account's processes are in a leaf, as a cgroup that gives controllers on has no processes itself
+    (cgroup-v2.rst, "No Internal Process Constraint").
+    """
+    made: list[Path] = []
+    inside: list[str] = []
+    root = Path("/sys/fs/cgroup")
+    try:
+        if (root / "cgroup.controllers").exists():
+            given = root / f"{MARK}-given"
+            made += [given, given / "leaf"]
+            given.mkdir()
+            (given / "leaf").mkdir()
+            (root / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
+            for path in (
+                given,
+                given / "cgroup.procs",
+                given / "cgroup.subtree_control",
+                given / "leaf" / "cgroup.procs",
+            ):
+                os.chown(path, uid, uid)
+            inside.append(str(given / "leaf"))
+        else:
+            lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+            own = dict(line.split(":", 2)[1:] for line in lines)
+            for name in controllers:
+                given = root / name / own[name].strip("/") / f"{MARK}-given"
+                made.append(given)
+                given.mkdir()
+                for path in (given, given / "cgroup.procs"):
+                    os.chown(path, uid, uid)
+                inside.append(str(given))
+    except (OSError, KeyError):
+        inside.clear()
+    try:
+        yield inside
+    finally:
+        for path in reversed(made):
+            with suppress(OSError):
+                path.rmdir()
 
 
 def interpreter() -> str:

@@ -121,7 +121,7 @@ def probe_program(probe: Path, folder: Path) -> Path:
 def test_an_account_with_subordinate_users(probe: Path) -> None:
     """Made by the test: needs root, for useradd."""
     if os.geteuid() != 0:
-        pytest.skip("only root makes accounts")
+        missing("root, who alone makes accounts")
     for tool in ("newuidmap", "useradd", "userdel"):
         need_tool(tool) if os.path.exists(f"/usr/bin/{tool}") else os.path.exists(f"/usr/sbin/{tool}") or missing(tool)
     name = f"wingo{os.getpid()}"
