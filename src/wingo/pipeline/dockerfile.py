@@ -6,7 +6,7 @@ Nothing is done before the whole plan is possible, and nothing is shipped before
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -82,6 +82,8 @@ class Building:
         plans = [self._plan(options) for options in self.request.dockerfile.options]
         for _, plan in plans:
             _refuse_impossible(plan, allow_network=self.request.allow_network)
+            for reference, path in _copied_from_images(plan):
+                self.actions.wanted.setdefault(reference, set()).add(path)
         images = [self._image(graph, plan) for graph, plan in plans]
         for url, digest in self.actions.downloads.fetched.items():
             self.notes[f"downloaded {printable(url)}: {digest}"] = None
@@ -192,7 +194,10 @@ class Building:
             from wingo.pipeline.dockerfile_windows import WindowsStage
 
             runs_programs = self.request.dockerfile.run_windows
-            return WindowsStage(image, stage.facts, self.places, epoch, threads, runs_programs=runs_programs)
+            begun = WindowsStage(image, stage.facts, self.places, epoch, threads, runs_programs=runs_programs)
+            if stage.base.image is not None:
+                begun.wanted = self.actions.wanted.get(stage.base.image, ())
+            return begun
         if only:
             return ToolchainStage()
         return LinuxStage(image, stage.platform, self.places, epoch, threads)
@@ -343,6 +348,23 @@ def _refuse_impossible(plan: Plan, *, allow_network: bool) -> None:
                 raise DockerfileError(
                     step.at, "--network=host: the step wants this machine's network", hint="Give --allow-network."
                 )
+
+
+def _copied_from_images(plan: Plan) -> Iterator[tuple[Reference, str]]:
+    """What is copied of base images, one path each; patterns and directories are left to whoever meets them."""
+    by_number = {stage.number: stage for stage in plan.stages}
+    for stage in plan.stages:
+        for step in stage.steps:
+            if not isinstance(step.action, CopyFiles):
+                continue
+            source = step.action.source
+            image = source.image
+            if source.kind is SourceKind.STAGE and source.stage in by_number:
+                image = _root_image(plan, by_number[source.stage])
+            for path in step.action.sources if image is not None else ():
+                plain = path.replace("\\", "/").removeprefix("C:").removeprefix("c:").strip("/")
+                if plain and image is not None:
+                    yield image, plain
 
 
 def _stands_on(plan: Plan, stage: StagePlan, number: int) -> bool:

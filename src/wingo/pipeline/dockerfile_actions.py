@@ -20,6 +20,7 @@ from wingo.errors import ContentError, HostError, RemoteError, RequestError
 from wingo.golang.fingerprint import Watch
 from wingo.hive.edit import Edit as HiveEdit
 from wingo.oci.platform import Platform
+from wingo.oci.reference import Reference
 from wingo.pipeline.dockerfile_cache import StepCache
 from wingo.pipeline.dockerfile_copy import Placed, place, stage_path
 from wingo.pipeline.dockerfile_downloads import (
@@ -79,6 +80,7 @@ class Actions:
         context: the build context.
         cache: what earlier builds did.
         ran: how many programs were run.
+        wanted: what steps copy of each image, by path.
         cloned: the commit of each Git repository that was added.
         asks_again: something came from where another build would have to look again.
         swept: what killed builds left has been looked for.
@@ -94,6 +96,7 @@ class Actions:
             self.cache.add_source(source)
         self._named: dict[str, DirectoryTree] = {}
         self._images: dict[str, Tree] = {}
+        self.wanted: dict[Reference, set[str]] = {}
         self.git = GitRunner(host, request.dockerfile.agents, allow_network=request.allow_network)
         self.cloned: dict[str, str] = {}
         self._comments: list[str] = []
@@ -130,7 +133,7 @@ class Actions:
                         raise RemoteError(f"{at}: {error}", status=error.status, hint=error.hint) from error
                     except RequestError as error:
                         raise DockerfileError(at, str(error), hint=error.hint) from error
-                    self._images[key] = image_tree(image, self.places)
+                    self._images[key] = image_tree(image, self.places, self.wanted.get(source.image, ()))
                 return self._images[key], False
             case _:
                 if not source.name:

@@ -2,14 +2,15 @@ r"""Single files of large Windows images: `COPY --from=…/servercore … C:\Win
 
 The layers are gone through from the top down, and no further than the one that has the file: each is read to its end, because
 only then its digest is known to be right, and its listing is remembered. A hard link's content is taken in the same pass (its
-other name, below WinSxS, ends the same). The file itself is kept in the cache by its digest.
+other name, below WinSxS, ends the same), and so is everything else that the build wants of the image. Another file of a layer
+whose listing is remembered is read up to its end and no further: the listing has its digest. Files are kept in the cache.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
@@ -25,6 +26,7 @@ from wingo.view.content import open_each
 from wingo.view.layer import LayerFiles, Node
 
 if TYPE_CHECKING:
+    from wingo.archive.entry import Content
     from wingo.image.model import Image
     from wingo.pipeline.places import Places
 
@@ -42,18 +44,26 @@ class _Kept(msgspec.Struct, frozen=True):
     size: int
 
 
-def image_tree(image: Image, places: Places) -> Tree:
-    """An image's files, to copy from."""
+def image_tree(image: Image, places: Places, wanted: Iterable[str] = ()) -> Tree:
+    """An image's files, to copy from.
+
+    Args:
+        image: with its layers' openers.
+        places: its cache keeps what was read.
+        wanted: the paths that will be asked for, as far as they are known: they are taken in the same pass.
+    """
     if image.config.os == "windows":
-        return ImageFiles(image, places)
+        return ImageFiles(image, places, wanted)
     return ViewTree(view_of(image, places, base_layers=True))
 
 
 class ImageFiles:
     """A Windows image's files; those directly in Windows and System32 without reading more layers than needed."""
 
-    def __init__(self, image: Image, places: Places) -> None:
+    def __init__(self, image: Image, places: Places, wanted: Iterable[str] = ()) -> None:
         self._image, self._places = image, places
+        self._names = {upcase(path.rpartition("/")[2]) for path in wanted}
+        self._passed: dict[int, dict[str, Content]] = {}
         self._whole: ViewTree | None = None
 
     def find(self, path: str) -> Found | None:
@@ -82,10 +92,9 @@ class ImageFiles:
         name = key.hexdigest()
         kept = self._remembered(name)
         if kept is None:
-            data = self._search(path)
-            if data is None:
+            content = self._search(path)
+            if content is None:
                 return False, None
-            content = keep_in_cache(self._places)(io.BytesIO(data), f"/{path}")
             kept = _Kept(content.digest, content.size)
             self._places.cache.keep_record(_KIND, name, msgspec.json.encode(kept))
         content = cached_content(self._places, kept.digest, kept.size, f"/{path}")
@@ -102,49 +111,56 @@ class ImageFiles:
             return None
         return kept if self._places.cache.blobs.has(Digest(kept.digest), kept.size) else None
 
-    def _search(self, path: str, below: int | None = None, hops: int = 0) -> bytes | None:
-        """A file's bytes; None: it is no file, or not there, and the whole view says more."""
+    def _search(self, path: str, below: int | None = None, hops: int = 0) -> Content | None:
+        """A file in the cache; None: it is no file, or not there, and the whole view says more."""
         wanted = upcase(path)
         for number in range(len(self._image.layers) if below is None else below, 0, -1):
-            files, passed = self._read(number - 1, wanted.rpartition("/")[2])
+            files = self._read(number - 1, wanted.rpartition("/")[2])
+            passed = self._passed.get(number - 1, {})
             if _removes(files, wanted):
                 return None
             node = _last(files, wanted)
             if node is None:
                 continue
             if node.kind is MemberKind.FILE:
-                return self._bytes(node, passed)
+                return self._content(node, passed)
             if node.kind is not MemberKind.HARDLINK or hops > _MAX_HOPS:
                 return None
             target = _last(files, upcase(node.link_target))
             if target is not None and target.kind is MemberKind.FILE:
-                return self._bytes(target, passed)
+                return self._content(target, passed)
             return self._search(node.link_target, number if target is not None else number - 1, hops + 1)
         return None
 
-    def _read(self, number: int, name: str) -> tuple[LayerFiles, dict[str, bytes]]:
-        """A layer's listing, and the files of a name that went by when it had to be read."""
-        passed: dict[str, bytes] = {}
+    def _read(self, number: int, name: str) -> LayerFiles:
+        """A layer's listing; when it has to be read for that, what is wanted of it is taken as it goes by."""
+        keep, names = keep_in_cache(self._places), self._names | {name}
+        passed: dict[str, Content] = {}
 
         def watch(member: Member, content: BinaryIO) -> BinaryIO:
             path = member.name.removeprefix("./").removeprefix("Files/")
-            if member.kind is not MemberKind.FILE or upcase(path.rpartition("/")[2]) != name or member.size > _MAX_FILE:
+            last = upcase(path.rpartition("/")[2])
+            if member.kind is not MemberKind.FILE or last not in names or member.size > _MAX_FILE:
                 return content
-            passed[path] = content.read()
-            return io.BytesIO(passed[path])
+            data = content.read()
+            passed[path] = keep(io.BytesIO(data), f"/{path}")
+            return io.BytesIO(data)
 
         files = remembered_files(self._image, number, self._places)
         if files is None:
             files = layer_files(self._image, number, self._places, fetch=True, watch=watch)
+            # Only now, as the layer's digest has been found right.
+            self._passed[number] = passed
         assert files is not None
-        return files, passed
+        return files
 
-    def _bytes(self, node: Node, passed: dict[str, bytes]) -> bytes | None:
+    def _content(self, node: Node, passed: Mapping[str, Content]) -> Content | None:
         if node.path in passed:
             return passed[node.path]
         if node.size > _MAX_FILE:
             return None
-        return b"".join(stream.read() for _, stream in open_each(self._image, [node]))
+        keep = keep_in_cache(self._places)
+        return next(keep(stream, f"/{node.path}") for _, stream in open_each(self._image, [node]))
 
 
 def _removes(files: LayerFiles, wanted: str) -> bool:

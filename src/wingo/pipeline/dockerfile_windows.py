@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -89,6 +89,7 @@ class WindowsStage:
     Attributes:
         base: None: nothing is below.
         added: the layers of files above it.
+        wanted: what is copied of the base, by path.
         under: what ran Windows programs for it: "wine-8.0 (…)"; "" for nothing.
     """
 
@@ -113,6 +114,8 @@ class WindowsStage:
             runs_programs=runs_programs,
         )
         self.under = ""
+        self.wanted: Iterable[str] = ()
+        self._files: Files | None = None
         self._hives_read = False
 
     def _unread(self, base: Image | None, facts: BaseFacts) -> NoBase | UnreadBase | LazyBase:
@@ -124,14 +127,16 @@ class WindowsStage:
         """Another one, for a stage that stands on this one."""
         other = WindowsStage(self.base, self.facts, self.places, self.epoch, self.threads)
         other.added, other.state, other._hives_read = list(self.added), self.state, self._hives_read
-        other.under = self.under
+        other.under, other.wanted, other._files = self.under, self.wanted, self._files
         return other
 
     def tree(self) -> Files:
         """Its files: what steps made, and the base's."""
         from wingo.pipeline.dockerfile_image_files import image_tree
 
-        return StateTree(self.state.tree, image_tree(self.base, self.places) if self.base is not None else None)
+        if self._files is None and self.base is not None:
+            self._files = image_tree(self.base, self.places, self.wanted)
+        return StateTree(self.state.tree, self._files)
 
     def is_directory(self, path: str) -> bool:
         """Whether a path is, or leads to, a directory."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import random
 from pathlib import Path
 
 import msgspec
@@ -24,12 +26,26 @@ CONFIG = {"os": "windows", "architecture": "amd64"}
 TREE = [directory_entry(name) for name in ("Files", "Files/Windows", "Files/Windows/System32", "Files/Windows/WinSxS")]
 
 
+class Counting(io.RawIOBase):
+    def __init__(self, stream, counted: Counted, number: int) -> None:
+        self.stream, self.counted, self.number = stream, counted, number
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self.stream.read(size)
+        self.counted.bytes[self.number] += len(data)
+        return data
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
+
+
 class Counted:
-    """An image that counts how often each layer is opened."""
+    """An image that counts how often each layer is opened, and how many of its bytes are read."""
 
     def __init__(self, *layers: list[Entry]) -> None:
         plain = image_of([layer_of(entries) for entries in layers], CONFIG)
-        self.opened = [0] * len(layers)
+        self.opened, self.bytes = [0] * len(layers), [0] * len(layers)
         self.image: Image = msgspec.structs.replace(
             plain, layers=tuple(self._counted(number, layer) for number, layer in enumerate(plain.layers))
         )
@@ -37,7 +53,7 @@ class Counted:
     def _counted(self, number, layer):
         def open_layer():
             self.opened[number] += 1
-            return layer.open()
+            return Counting(layer.open(), self, number)
 
         return msgspec.structs.replace(layer, open=open_layer)
 
@@ -73,6 +89,56 @@ def test_a_hard_link_is_resolved_in_the_same_pass(places: Places, swapped: bool)
     counted = Counted([*entries, Entry(second, EntryKind.HARDLINK, link_target=first)], [*TREE])
     assert content(ImageFiles(counted.image, places).find(DLL)) == b"the library"
     assert counted.opened == [1, 1]
+
+
+OTHER = "Windows/System32/dsrole.dll"
+NOISE = random.Random(7).randbytes(2 << 20)
+
+
+def large() -> Counted:
+    """A layer with what is wanted at its beginning and at its end, and much in between."""
+    return Counted(
+        [
+            *TREE,
+            file_entry(f"Files/{DLL}", b"first"),
+            file_entry("Files/Windows/System32/large.dll", NOISE),
+            file_entry(f"Files/{OTHER}", b"last"),
+        ]
+    )
+
+
+def test_all_that_a_build_wants_is_taken_in_one_pass(places: Places) -> None:
+    counted = large()
+    size = counted.image.layers[0].descriptor.size
+    tree = ImageFiles(counted.image, places, [DLL, "windows/system32/DSROLE.dll", "app/x.exe"])
+    assert (content(tree.find(OTHER)), content(tree.find(DLL))) == (b"last", b"first")
+    assert (counted.opened, counted.bytes) == ([1], [size])
+
+
+def test_what_nobody_had_announced_is_read_up_to_its_end_and_no_further(places: Places) -> None:
+    counted = large()
+    size = counted.image.layers[0].descriptor.size
+    tree = ImageFiles(counted.image, places)
+    assert content(tree.find(OTHER)) == b"last"
+    # The first time all of it, as nothing of a layer is right before its digest is.
+    assert counted.bytes == [size]
+    assert content(tree.find(DLL)) == b"first"
+    assert counted.opened == [2]
+    assert counted.bytes[0] - size < size // 4
+    at_the_end = large()
+    again = ImageFiles(at_the_end.image, Places(FakeHost("/", str(Path(places.cache.root)), {}), Settings()))
+    assert content(again.find(DLL)) == b"first"
+    assert at_the_end.bytes == [0], "it is in the cache"
+
+
+def test_nothing_of_a_damaged_layer_is_kept(places: Places) -> None:
+    good = large().image
+    other = layer_of([*TREE, file_entry(f"Files/{DLL}", b"wrong"), file_entry(f"Files/{OTHER}", b"last")])
+    bad = msgspec.structs.replace(good, layers=(msgspec.structs.replace(good.layers[0], open=other.open),))
+    tree = ImageFiles(bad, places, [DLL, OTHER])
+    for _ in range(2):
+        with pytest.raises(ContentError):
+            tree.find(DLL)
 
 
 def test_a_hard_link_to_a_lower_layer(places: Places) -> None:
