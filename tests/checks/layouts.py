@@ -58,11 +58,13 @@ class Faulty:
     good_hosts: Sequence[HostProfile] | None = None
     after: Callable[[Path], None] | None = None  # done to the bad one's layout
     single: str = ""  # "linux", "windows": one image without a base, in place of the index of four
+    good_single: str | None = None  # the same for the good one
 
     def write(self, folder: Path, *, bad: bool) -> None:
         fault = self.bad if bad else self.good
-        if self.single:
-            write_single(folder, fault, self.single)
+        single = self.single if bad or self.good_single is None else self.good_single
+        if single:
+            write_single(folder, fault, single)
         else:
             broken.write_layout(folder, fault)
         if bad and self.after is not None:
@@ -90,7 +92,7 @@ def write_single(path: Path, fault: Fault, system: str) -> None:
 
     items = broken.linux_items() if system == "linux" else broken.windows_items()
     fault.items(items)
-    raw = broken.tar(items)
+    raw = fault.raw(broken.tar(items))
     config: dict[str, Any] = {
         "architecture": "amd64",
         "os": system,
@@ -195,7 +197,7 @@ CASES: dict[str, Faulty | list[Faulty]] = {
     "WGO125": Faulty(Fault(compress=lambda raw: gzip.compress(raw, mtime=1))),
     # access
     "WGO130": Faulty(Fault(items=change(PROGRAM, pax={"MSWINDOWS.rawsd": None}))),
-    "WGO131": Faulty(rawsd(PROGRAM, "?")),
+    "WGO131": Faulty(rawsd(PROGRAM, "AQAEgBQA")),
     "WGO132": Faulty(rawsd(PROGRAM, descriptor(*STRICT, ace(READ_EXECUTE, USERS), owner=None))),
     "WGO133": Faulty(rawsd("Files/app/etc/settings.ini", descriptor(dacl=False))),
     "WGO134": Faulty(rawsd(PROGRAM, descriptor(*STRICT, ace(MODIFY, USERS)))),

@@ -175,6 +175,11 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     script: str = ""
     shell: bool = False
 
+    @property
+    def facts(self) -> Binary | None:
+        """What the headers of a program of our layers say; None when it is none, or cannot be read."""
+        return None if self.binary is None else self.binary.facts
+
 
 class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """One image.
@@ -235,6 +240,12 @@ class ImageSubject(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     def os(self) -> str:
         """The system that the config claims."""
         return self.image.config.os
+
+    @property
+    def files(self) -> View:
+        """The merged file system: it is there for every rule that needs our layers."""
+        assert self.view is not None
+        return self.view
 
     @property
     def complete(self) -> bool:

@@ -237,7 +237,7 @@ def time_zones_at_hand(image: ImageSubject) -> Iterator[Problem]:
     if image.os == "windows":
         missing = True
     else:
-        missing = image.complete and image.view is not None and not any(image.view.find(path) for path in _ZONES)
+        missing = image.complete and not any(image.files.find(path) for path in _ZONES)
     for program in go_programs(image) if missing else ():
         if program.has("time.LoadLocation") and not _carries_zones(program):
             yield Problem(
@@ -266,7 +266,7 @@ def certificates_at_hand(image: ImageSubject) -> Iterator[Problem]:
     """
     if any(item.startswith(("SSL_CERT_FILE=", "SSL_CERT_DIR=")) for item in image.settings.env or ()):
         return
-    if image.view is None or any(image.view.find(path) is not None for path in _CERTIFICATES):
+    if any(image.files.find(path) is not None for path in _CERTIFICATES):
         return
     for program in go_programs(image):
         if not program.has("crypto/x509.loadSystemRoots", "crypto/x509.systemRootsPool"):

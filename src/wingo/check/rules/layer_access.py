@@ -44,6 +44,11 @@ class Described:
     def __init__(self, descriptor: SecurityDescriptor | None, problem: str = "", spare: int = 0) -> None:
         self.descriptor, self.problem, self.spare = descriptor, problem, spare
 
+    @property
+    def listed(self) -> SecurityDescriptor | None:
+        """The descriptor, when it has an access list; without one it says nothing of rights."""
+        return self.descriptor if self.descriptor is not None and self.descriptor.access is not None else None
+
 
 def described(records: Mapping[str, str]) -> Described | None:
     """The descriptor in an entry's records; None when it gives none."""
@@ -75,7 +80,7 @@ def _parsed(text: str) -> Described:
     try:
         return Described(parse_sddl(text))
     except RequestError as error:
-        return Described(None, str(error))
+        return Described(None, str(error).partition("\n")[0])
 
 
 def _owned(layer: LayerSubject) -> Iterator[tuple[Member, Described | None]]:
@@ -109,7 +114,7 @@ def descriptors_given(layer: LayerSubject) -> Iterator[Problem]:
             path=program.name,
             severity=Severity.ERROR,
         )
-    for kind, severity in ((MemberKind.FILE, Severity.WARNING), (MemberKind.DIRECTORY, Severity.NOTE)):
+    for kind, severity in ((MemberKind.FILE, None), (MemberKind.DIRECTORY, Severity.NOTE)):
         alike = [
             m
             for m in lacking
@@ -210,16 +215,16 @@ def access_list_present(layer: LayerSubject) -> Iterator[Problem]:
 
 def _rights(found: Described | None) -> int:
     """What ordinary users may do; nothing where it is not said, or where another rule tells that it says nothing."""
-    if found is None or found.descriptor is None or found.descriptor.access is None:
+    if found is None or found.listed is None:
         return 0
-    return allowed_rights(found.descriptor, SERVICE_ACCOUNTS)
+    return allowed_rights(found.listed, SERVICE_ACCOUNTS)
 
 
-def _inherited_by_files(descriptor: SecurityDescriptor) -> int:
+def _inherited_by_files(found: Described | None) -> int:
     """What ordinary users may do with a file that is made in a directory."""
-    if descriptor.access is None:
+    if found is None or found.listed is None:
         return 0
-    return allowed_rights(inherited(descriptor, directory=False), SERVICE_ACCOUNTS)
+    return allowed_rights(inherited(found.listed, directory=False), SERVICE_ACCOUNTS)
 
 
 @layer_rule("WGO134", Severity.WARNING, Group.ACCESS, os="windows")
@@ -264,12 +269,13 @@ def nothing_planted(layer: LayerSubject) -> Iterator[Problem]:
     for member in layer.members:
         own = above.get(upcase(member.name))
         found = described(member.pax)
-        if own is None or member.kind is not MemberKind.DIRECTORY or found is None or found.descriptor is None:
+        if own is None or member.kind is not MemberKind.DIRECTORY:
             continue
-        rights = _rights(found) & (CHANGES if own and len(parts) > 1 else _DELETE_CHILD | _TAKE_OVER)
-        planted = _inherited_by_files(found.descriptor) & CHANGES if own and len(parts) > 1 else 0
+        beside = own and len(parts) > 1  # anybody may make files in C:\ itself, as Windows has it
+        rights = _rights(found) & (CHANGES if beside else _DELETE_CHILD | _TAKE_OVER)
+        planted = _inherited_by_files(found) & CHANGES if beside else 0
         if rights or planted:
-            what = "put or change files in" if own else "delete what is in"
+            what = "put or change files in" if beside else "delete what is in"
             yield Problem(
                 message=f"ordinary users may {what} {member.name}, where the program is (rights {rights | planted:#x})",
                 hint="Give Users read and execute alone there, and a data directory elsewhere.",
@@ -294,8 +300,8 @@ def nothing_given_away(layer: LayerSubject) -> Iterator[Problem]:
         if upcase(member.name).startswith("FILES/USERS/"):
             continue  # a profile is its user's
         rights = _rights(found)
-        if member.kind is MemberKind.DIRECTORY and found is not None and found.descriptor is not None:
-            rights |= _inherited_by_files(found.descriptor)
+        if member.kind is MemberKind.DIRECTORY:
+            rights |= _inherited_by_files(found)
         if rights & _TAKE_OVER and upcase(member.name) != upcase(layer.program):
             yield Problem(
                 message=f"ordinary users may change the access list or the owner of {member.name}",

@@ -166,7 +166,7 @@ def hard_link_targets(layer: LayerSubject) -> Iterator[Problem]:
         if windows and not target.startswith(("Files/", "UtilityVM/Files/")):
             yield Problem(
                 message=f"the hard link {member.name} leads to {target}, which does not begin with Files/",
-                hint=f"Write Files/{target.lstrip('/')}.",
+                hint=f"Write Files/{target.lstrip('/').removeprefix('Files/')}.",
                 path=member.name,
             )
         elif found is None:
@@ -257,8 +257,6 @@ def nothing_added_and_removed(layer: LayerSubject) -> Iterator[Problem]:
     """
     adds: dict[str, str] = {}
     for member, parent, removed in _whiteouts(layer):
-        if not removed or removed == ".wh..opq":
-            continue
         adds = adds or _with_directories(layer)
         added = adds.get(upcase(f"{parent}/{removed}"))
         if added is not None:
@@ -274,7 +272,7 @@ def _with_directories(layer: LayerSubject) -> dict[str, str]:
     adds: dict[str, str] = {}
     for member in layer.members:
         name = upcase(member.name)
-        while name and name not in adds:
+        while name not in adds:
             adds[name] = member.name
             name = name.rpartition("/")[0]
     return adds

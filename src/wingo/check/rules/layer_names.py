@@ -262,7 +262,7 @@ def names_that_windows_opens(layer: LayerSubject) -> Iterator[Problem]:
         Rename the file.
     """
     for member in layer.members:
-        for part in member.name.removeprefix("Files/").split("/"):
+        for part in member.name.split("/"):
             plain = part.removeprefix(".wh.")
             if plain in ("", ".", "..") or "\\" in plain or ":" in plain or utf16_units(plain) > MAX_COMPONENT:
                 continue  # WGO109 and WGO111 tell of these

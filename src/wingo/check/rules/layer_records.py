@@ -143,7 +143,7 @@ def times_well_written(layer: LayerSubject) -> Iterator[Problem]:
         for key in ("mtime", *_TIMES):
             text = member.pax.get(key)
             matched = None if text is None else _TIME.match(text)
-            if text is None or (matched and not (matched[3] or "1").endswith("0")):
+            if text is None or (matched and not (matched[3] or "").endswith("0")):
                 continue
             yield Problem(
                 message=f"{key} of {member.name} is {text[:40]!r}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from wingo.binary.facts import Format, Linking
+from wingo.binary.facts import Linking
 from wingo.binary.lazy import Evidence
 from wingo.check.finding import Problem, Severity
 from wingo.check.rule import Group, Needs, image_rule
@@ -50,11 +50,11 @@ def _loaded(image: ImageSubject) -> Iterator[_Needed]:
 def _found(image: ImageSubject, name: str) -> Node | None:
     """A DLL in the image, where Windows looks for it: beside the program, in the system, along PATH."""
     start = image.start.binary
-    if image.view is None or start is None:
+    if start is None:
         return None
     own = "C:\\" + start.node.path.rpartition("/")[0].replace("/", "\\")
     for folder in (own, *_SYSTEM, *(path_of(image.settings.env or ()) or ())):
-        node = image.view.find(f"{folder}\\{name}")
+        node = image.files.find(f"{folder}\\{name}")
         if node is not None:
             return node
     return None
@@ -106,7 +106,7 @@ def lazy_libraries_found(image: ImageSubject) -> Iterator[Problem]:
 def _library_problems(image: ImageSubject, name: str, by: str, how: str, *, late: bool = False) -> Iterator[Problem]:
     if is_api_set(name) or _found(image, name) is not None:
         return
-    if image.complete and image.view is not None and image.view.find("C:\\Windows\\System32\\ntdll.dll") is None:
+    if image.complete and image.files.find("C:\\Windows\\System32\\ntdll.dll") is None:
         if not image.flavour:
             return  # there is no Windows below: WGO218 tells of it
         known, complete = library_in(image.flavour, name), False
@@ -150,7 +150,7 @@ def interpreter_found(image: ImageSubject) -> Iterator[Problem]:
         Build with CGO_ENABLED=0, link statically, or use a base with the same libc.
     """
     wanted, what = _interpreter(image)
-    if not wanted or image.view is None or image.view.find(wanted) is not None:
+    if not wanted or image.files.find(wanted) is not None:
         return
     hint = "Build it with CGO_ENABLED=0, or use a base with the same C library."
     name = image.start.argv[0][:120]
@@ -166,7 +166,7 @@ def _interpreter(image: ImageSubject) -> tuple[str, str]:
     if image.start.script:
         words = image.start.script[2:].split()
         return (words[0] if words else "", "the interpreter")
-    facts = image.start.binary.facts if image.start.binary is not None else None
+    facts = image.start.facts
     if facts is None or facts.elf is None:
         return "", ""
     return facts.elf.interpreter, "the loader"
@@ -184,13 +184,11 @@ def shared_libraries_found(image: ImageSubject) -> Iterator[Problem]:
     Mend:
         Link it statically, or add the library.
     """
-    start = image.start.binary
-    facts = start.facts if start is not None else None
-    if start is None or facts is None or facts.format is not Format.ELF or facts.linking is not Linking.DYNAMIC:
+    node, facts = image.start.node, image.start.facts
+    if node is None or facts is None or facts.elf is None or facts.linking is not Linking.DYNAMIC:
         return
-    assert image.view is not None
-    own = start.node.path.rpartition("/")[0]
-    given = [*(facts.elf.rpath if facts.elf else ()), *(facts.elf.runpath if facts.elf else ())]
+    own = node.path.rpartition("/")[0]
+    given = [*facts.elf.rpath, *facts.elf.runpath]
     folders = [path.replace("$ORIGIN", f"/{own}").replace("${ORIGIN}", f"/{own}") for path in given]
     folders += next(
         (item[16:].split(":") for item in image.settings.env or () if item.startswith("LD_LIBRARY_PATH=")), []
@@ -198,19 +196,18 @@ def shared_libraries_found(image: ImageSubject) -> Iterator[Problem]:
     folders += _system_folders(image)
     for item in facts.imports:
         where = [f"{folder}/{item.library}" for folder in folders] if "/" not in item.library else [item.library]
-        if not any(image.view.find(path) is not None for path in where):
+        if not any(image.files.find(path) is not None for path in where):
             yield Problem(
                 message=f"{image.start.argv[0][:120]} needs {item.library}, which is not in the image",
                 hint="Link it statically, or add the library.",
-                path=start.node.path,
+                path=node.path,
             )
 
 
 def _system_folders(image: ImageSubject) -> list[str]:
     """The loader's own directories, those of Debian's architectures (`lib/x86_64-linux-gnu`) included."""
-    assert image.view is not None
     found = []
     for folder in _LINUX_DIRECTORIES:
         found.append(folder)
-        found += [node.path for node in image.view.children(folder) if "-linux-" in node.path]
+        found += [node.path for node in image.files.children(folder) if "-linux-" in node.path]
     return found

@@ -36,10 +36,8 @@ def no_content_twice(image: ImageSubject) -> Iterator[Problem]:
     Mend:
         Copy once, to where it belongs and with the owner that it is to have; or use a hard link.
     """
-    if image.view is None:
-        return
     found: dict[bytes, list[Node]] = {}
-    for number, layer in enumerate(image.view.layers):
+    for number, layer in enumerate(image.files.layers):
         for node in layer.nodes if layer is not None else ():
             # A hard link has no content of its own.
             if node.kind is MemberKind.FILE and node.size >= MATTERS and node.sha256:
@@ -70,11 +68,9 @@ def nothing_removed_later(image: ImageSubject) -> Iterator[Problem]:
     Mend:
         Do it in one step, or in a stage of its own from which the result is copied.
     """
-    if image.view is None:
-        return
-    ours = [node for node in image.view.hidden if node.layer >= image.base_layers and node.size >= MATTERS]
+    ours = [node for node in image.files.hidden if node.layer >= image.base_layers and node.size >= MATTERS]
     for node in sorted(ours, key=lambda each: (-each.size, each.path))[:_MAX_FINDINGS]:
-        replaced = image.view.find(node.path, follow=False) is not None
+        replaced = image.files.find(node.path, follow=False) is not None
         yield Problem(
             message=f"{node.path}, {node.size / 1e6:.1f} MB of layer {node.layer + 1}, is {'replaced' if replaced else 'removed'} by a later one",
             hint="Do both in one step, or copy the result from another stage.",

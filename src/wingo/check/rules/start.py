@@ -175,10 +175,10 @@ def user_may_start_it(image: ImageSubject) -> Iterator[Problem]:
         return
     if image.os == "windows":
         found = described(node.pax)
-        if found is None or found.descriptor is None or found.descriptor.access is None:
+        if found is None or found.listed is None:
             return  # WGO130, WGO131 and WGO133 tell of these
         account = account_of(image.settings.user, image.flavour)
-        lacking = _READ_AND_EXECUTE & ~allowed_rights(found.descriptor, account.sids)
+        lacking = _READ_AND_EXECUTE & ~allowed_rights(found.listed, account.sids)
         if lacking:
             yield Problem(
                 message=f"{account.name} may not run {node.path}: its descriptor denies the rights {lacking:#x}",
@@ -221,27 +221,27 @@ def program_of_the_system(image: ImageSubject) -> Iterator[Problem]:
         return
     wanted = Format.PE if image.os == "windows" else Format.ELF
     what = "Windows (PE)" if wanted is Format.PE else "Linux (ELF)"
-    binary = start.binary
+    binary, facts = start.binary, start.facts
     if binary is not None and binary.problem:
         yield Problem(
             message=f"{_named(image)} cannot be read as a program: {binary.problem}",
             hint="Build it again.",
             path=start.node.path,
         )
-    elif binary is not None and binary.facts is not None and binary.facts.format is not wanted:
+    elif facts is not None and facts.format is not wanted:
         yield Problem(
-            message=f"{_named(image)} is a {binary.facts.format.value} file, and no program for {what}",
+            message=f"{_named(image)} is a {facts.format.value} file, and no program for {what}",
             hint=f"Build it with GOOS={image.os}.",
             path=start.node.path,
         )
-    elif binary is not None and binary.facts is not None and binary.facts.kind is not Kind.EXECUTABLE:
+    elif facts is not None and facts.kind is not Kind.EXECUTABLE:
         yield Problem(
-            message=f"{_named(image)} is no executable but a file of the kind {binary.facts.kind.value}",
+            message=f"{_named(image)} is no executable but a file of the kind {facts.kind.value}",
             hint="Name the program itself.",
             path=start.node.path,
-            severity=Severity.WARNING if binary.facts.format is Format.ELF else None,
+            severity=Severity.WARNING if facts.format is Format.ELF else None,
         )
-    elif binary is None and not (image.os == "linux" and start.script):
+    elif facts is None and not (image.os == "linux" and start.script):
         script = " but a script without an interpreter" if image.os == "linux" else ""
         yield Problem(
             message=f"{_named(image)} is no program for {what}{script}",
@@ -263,16 +263,15 @@ def program_of_the_processor(image: ImageSubject) -> Iterator[Problem]:
     Mend:
         Build it with the image's GOARCH.
     """
-    binary = image.start.binary
-    facts = binary.facts if binary is not None else None
-    if binary is None or facts is None or facts.format is Format.MACHO or not facts.arch:
+    node, facts = image.start.node, image.start.facts
+    if node is None or facts is None or facts.format is Format.MACHO or not facts.arch:
         return
     wanted = image.config.architecture
     if facts.arch != wanted and not (wanted == "amd64" and facts.arch == "386" and image.os == "linux"):
         yield Problem(
             message=f"{_named(image)} is for {facts.arch}, and the image says {wanted}",
             hint=f"Build it with GOARCH={wanted}.",
-            path=binary.node.path,
+            path=node.path,
         )
 
 
@@ -289,9 +288,8 @@ def console_program(image: ImageSubject) -> Iterator[Problem]:
     Mend:
         Build without that flag.
     """
-    binary = image.start.binary
-    facts = binary.facts if binary is not None else None
-    if binary is None or facts is None or facts.pe is None or facts.kind is not Kind.EXECUTABLE:
+    node, facts = image.start.node, image.start.facts
+    if node is None or facts is None or facts.pe is None or facts.kind is not Kind.EXECUTABLE:
         return
     subsystem = facts.pe.subsystem
     if subsystem is not Subsystem.CONSOLE:
@@ -300,7 +298,7 @@ def console_program(image: ImageSubject) -> Iterator[Problem]:
             message=f"{_named(image)} is of the subsystem {subsystem.name}, not CONSOLE"
             + (": what it prints is lost" if gui else ""),
             hint="Build it without -H=windowsgui." if gui else "Build it as a console program.",
-            path=binary.node.path,
+            path=node.path,
             severity=None if gui else Severity.ERROR,
         )
 
@@ -319,11 +317,11 @@ def working_directory_exists(image: ImageSubject) -> Iterator[Problem]:
         Put the directory into a layer, or mount it there always.
     """
     directory = image.settings.working_dir
-    if not directory or image.view is None or directory.strip("\\/") in ("", "C:", "c:"):
+    if not directory or directory.strip("\\/") in ("", "C:", "c:"):
         return
     if image.os == "windows" and SANDBOX.lower() in directory.lower():
         return
-    node = image.view.find(directory)
+    node = image.files.find(directory)
     if node is not None and node.kind is not MemberKind.DIRECTORY:
         yield Problem(
             message=f"WorkingDir {directory[:120]} is a {node.kind.value}",
