@@ -52,11 +52,13 @@ class Faulty:
     bad: Fault
     good: Fault = field(default_factory=Fault)
     below: Callable[[Image], BaseLayers] | None = None
+    good_below: Callable[[Image], BaseLayers] | None = None
     policy: Policy = field(default_factory=Policy)
     good_policy: Policy | None = None
     hosts: Sequence[HostProfile] = ()
     good_hosts: Sequence[HostProfile] | None = None
     after: Callable[[Path], None] | None = None  # done to the bad one's layout
+    good_after: Callable[[Path], None] | None = None
     single: str = ""  # "linux", "windows": one image without a base, in place of the index of four
     good_single: str | None = None  # the same for the good one
 
@@ -67,12 +69,14 @@ class Faulty:
             write_single(folder, fault, single)
         else:
             broken.write_layout(folder, fault)
-        if bad and self.after is not None:
-            self.after(folder)
+        after = self.after if bad else self.good_after
+        if after is not None:
+            after(folder)
 
     def read(self, folder: Path, *, bad: bool) -> Subject:
         hosts = self.hosts if bad or self.good_hosts is None else self.good_hosts
-        return gathered(folder, self.below, hosts=hosts)
+        below = self.below if bad or self.good_below is None else self.good_below
+        return gathered(folder, below, hosts=hosts)
 
     def findings(self, subject: Subject, rule: Rule[Any], *, bad: bool) -> Sequence[Finding]:
         policy = self.policy if bad or self.good_policy is None else self.good_policy

@@ -152,7 +152,7 @@ def changes(node: ast.AST) -> Iterator[tuple[str, ast.AST | None]]:
         case ast.Constant(value=int() as value):
             yield shown(node, ast.Constant(value=value + 1)), ast.Constant(value=value + 1)
         case ast.Constant(value=str() as value) if value:
-            yield shown(node, ast.Constant(value=f"Q{value}")), ast.Constant(value=f"Q{value}")
+            yield shown(node, ast.Constant(value=f"{value}Q")), ast.Constant(value=f"{value}Q")
         case ast.Attribute(value=ast.Name(id="Severity"), attr=name):
             other = "NOTE" if name != "NOTE" else "ERROR"
             changed = copy.deepcopy(node)
@@ -193,7 +193,7 @@ def left_alone(function: ast.FunctionDef) -> set[int]:
                 found.update(id(each) for each in ast.walk(value) if _is_plain_text(each))
             case ast.Slice(upper=ast.Constant(value=int() as bound)) if bound >= _SHOWN:
                 spared.append(node)
-            case ast.Call(func=ast.Name(id="lru_cache")):
+            case ast.keyword(arg="strict") | ast.Call(func=ast.Name(id="lru_cache")):
                 spared.append(node)
             case ast.Assert():
                 spared.append(node)

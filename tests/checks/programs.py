@@ -13,7 +13,7 @@ from wingo.check.demands import NOTHING, Demands
 from wingo.check.finding import Finding
 from wingo.check.policy import Policy
 from wingo.check.rule import Rule
-from wingo.image.model import Image, Index
+from wingo.image.model import Image, Index, images_of
 from wingo.pipeline.base_layers import BaseLayers
 from wingo.stores.layout import Layout
 from wingo.testing.bases import windows_base
@@ -39,9 +39,12 @@ class Images:
     demands: Demands = NOTHING
     good_demands: Demands | None = None
     below: Callable[[Image], BaseLayers] | None = None
+    thin: bool = False  # the lowest layers are not at hand
 
     def write(self, folder: Path, *, bad: bool) -> None:
-        Layout(str(folder)).write(self.bad if bad else self.good)
+        artifact = self.bad if bad else self.good
+        lowest = {image.layers[0].descriptor.digest for image in images_of(artifact)} if self.thin else ()
+        Layout(str(folder)).write(artifact, leave_out=lowest)
 
     def read(self, folder: Path, *, bad: bool) -> Subject:
         demands = self.demands if bad or self.good_demands is None else self.good_demands

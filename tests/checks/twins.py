@@ -20,6 +20,7 @@ from wingo.pipeline.base_layers import BaseLayers
 from wingo.pipeline.checking import gather
 from wingo.pipeline.places import Places
 from wingo.pipeline.settings import Settings
+from wingo.stores.reading import readable
 from wingo.testing.host import FakeHost
 
 TODAY = dt.date(2026, 11, 25)
@@ -50,7 +51,7 @@ def said(finding: Finding) -> str:
         if part
     )
     text = f"{finding.severity.value}: {finding.message}{win} → {finding.hint} ({place or 'image'}: {', '.join(where.platforms)})"
-    return _DIGEST.sub("sha256:…", text)
+    return _DIGEST.sub(lambda found: "sha256:" + "x" * (len(found[0]) - 7), text)
 
 
 def gathered(folder: Path, below: Callable[[Image], BaseLayers] | None, **more: Any) -> ArtifactSubject:
@@ -58,7 +59,7 @@ def gathered(folder: Path, below: Callable[[Image], BaseLayers] | None, **more: 
     place = f"oci:{folder}"
     host = FakeHost(str(folder.parent), str(folder.parent / "cache"))
     with Places(host, Settings()) as places:
-        artifact = places.open(parse_place(place)).read()
+        artifact = places.open(parse_place(place)).read(readable)
         known = {image.digest: below(image) for image in images_of(artifact)} if below else None
         return gather(place, artifact, places, below=known, **more).subject
 

@@ -165,6 +165,7 @@ def _checked(
     from wingo.pipeline.demanding import demands_of, with_sources
     from wingo.pipeline.places import Places
     from wingo.pipeline.transfer import read_platform
+    from wingo.stores.reading import readable
 
     policy = policy_of(settings, ignore)
     demands = demands_of(settings, host.directory)
@@ -179,7 +180,7 @@ def _checked(
             place = parse_place(text, default_tag="latest")
             if place.kind is PlaceKind.REGISTRY and host.is_directory(text):
                 raise RequestError(f"{text} is a directory", hint=f"Write oci:{text} for an OCI layout.")
-            artifact = read_platform(place, platform, places)
+            artifact = read_platform(place, platform, places, wanted=readable)
             report = check_artifact(
                 text, artifact, places, policy, host.now(), hosts, demands, ways=ways, base_files=base_files
             )

@@ -22,6 +22,7 @@ from wingo.pipeline.programs import GoProgram, PackageSize, find_programs, packa
 from wingo.pipeline.transfer import completed, read_platform
 from wingo.pipeline.viewing import view_of
 from wingo.stores.parallel import each
+from wingo.stores.reading import readable
 from wingo.view.diff import FileChange, diff_views
 from wingo.view.layer import Node
 from wingo.view.merged import View, make_view
@@ -198,7 +199,7 @@ def compare(before: Place, after: Place, platform: str, places: Places, *, with_
         RequestError: there is no image, or no platform that both have.
         ContentError: a layer is damaged.
     """
-    old, new = each(places.jobs, lambda place: read_platform(place, platform, places), (before, after))
+    old, new = each(places.jobs, lambda place: read_platform(place, platform, places, wanted=readable), (before, after))
     if with_base:
         old, new = (
             completed(artifact, places) if place.reference is None else artifact

@@ -19,7 +19,7 @@ from wingo.pipeline.programs import GoProgram, find_programs
 from wingo.pipeline.transfer import read_platform
 from wingo.pipeline.viewing import view_of
 from wingo.stores.parallel import each
-from wingo.stores.reading import is_runnable
+from wingo.stores.reading import is_runnable, readable
 from wingo.windows.osversion import name_of, parse_os_version
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def inspect(place: Place, platform: str, places: Places, now: float) -> Inspecte
     Raises:
         WingoError: it cannot be read.
     """
-    artifact = read_platform(place, platform, places)
+    artifact = read_platform(place, platform, places, wanted=readable)
     images = tuple({image.digest: image for image in images_of(artifact) if is_runnable(image)}.values())
     bases = tuple(each(places.jobs, lambda image: base_of(image, places), images))
     holders = Counter(digest for image in images for digest in {layer.descriptor.digest for layer in image.layers})

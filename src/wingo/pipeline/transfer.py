@@ -17,6 +17,7 @@ from wingo.oci.place import Place, PlaceKind
 from wingo.oci.platform import Platform
 from wingo.oci.reference import parse_reference
 from wingo.pipeline.bases import fits
+from wingo.stores.reading import Wanted, everything
 from wingo.windows.osversion import expand_platform
 
 if TYPE_CHECKING:
@@ -86,17 +87,23 @@ def send(artifact: Image | Index, source: Place, targets: Sequence[Place], place
     )
 
 
-def read_platform(source: Place, platform: str, places: Places) -> Image | Index:
+def read_platform(source: Place, platform: str, places: Places, *, wanted: Wanted = everything) -> Image | Index:
     """What is at a place: all of it, or the one image for a platform.
+
+    Args:
+        source: the place.
+        platform: of the image; "" for all.
+        places: reads.
+        wanted: where all is: which entries of an index.
 
     Raises:
         RequestError: there is no image for the platform, or several; the hint lists what there is.
     """
     if not platform:
-        return places.open(source).read()
-    wanted = expand_platform(platform)
-    artifact = places.open(source).read(lambda entry: _wanted(entry, wanted))
-    found = [image for image in images_of(artifact) if any(fits(image.platform, item) for item in wanted)]
+        return places.open(source).read(wanted)
+    asked = expand_platform(platform)
+    artifact = places.open(source).read(lambda entry: _wanted(entry, asked))
+    found = [image for image in images_of(artifact) if any(fits(image.platform, item) for item in asked)]
     if len(found) == 1:
         return found[0]
     if isinstance(artifact, Index):

@@ -31,6 +31,11 @@ def everything(descriptor: Descriptor) -> bool:  # noqa: ARG001  (a `Wanted`)
     return True
 
 
+def readable(descriptor: Descriptor) -> bool:
+    """Wants what can be read, and passes over entries of other types: for looking, since what is copied must be whole."""
+    return is_known(descriptor.media_type)
+
+
 def read_artifact(
     descriptor: Descriptor,
     read_document: Callable[[Descriptor, int], bytes],

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from wingo.check.finding import Problem, Severity
-from wingo.check.rule import Group, Needs, image_rule
+from wingo.check.rule import Group, image_rule
 from wingo.check.subject import ImageSubject
 from wingo.hive.upcase import upcase
 from wingo.oci.media_types import DOCKER_MANIFEST, family_of, is_foreign
@@ -259,7 +260,7 @@ def base_command_dropped(image: ImageSubject) -> Iterator[Problem]:
     Mend:
         Remove Cmd, or set the arguments that are meant.
     """
-    command = image.settings.cmd or ()
+    command = image.settings.cmd
     if not image.settings.entrypoint or not command:
         return
     base = image.base_config.settings.cmd if image.base_config is not None else None
@@ -363,7 +364,7 @@ def media_type_in_body(image: ImageSubject) -> Iterator[Problem]:
         )
 
 
-@image_rule("WGO174", Severity.NOTE, Group.CONFIG, needs=Needs.DOCUMENTS)
+@image_rule("WGO174", Severity.WARNING, Group.CONFIG)
 def members_once(image: ImageSubject) -> Iterator[Problem]:
     """No member stands in a manifest or config twice.
 
@@ -379,19 +380,16 @@ def members_once(image: ImageSubject) -> Iterator[Problem]:
         twice: dict[str, None] = {}
 
         def pairs(items: list[tuple[str, object]], twice: dict[str, None] = twice) -> dict[str, object]:
-            found = dict(items)
-            if len(found) != len(items):
-                names = [name for name, _ in items]
-                twice.update((name, None) for name in names if names.count(name) > 1)
-            return found
+            counted = Counter(name for name, _ in items)
+            twice.update((name, None) for name, count in counted.items() if count > 1)
+            return dict(items)
 
         try:
-            json.loads(data, object_pairs_hook=pairs)
-        except (ValueError, RecursionError):
+            json.loads(data, object_pairs_hook=pairs, parse_int=str, parse_float=str)  # of any length
+        except RecursionError:
             continue
         for name in twice:
             yield Problem(
                 message=f"the {what} has the member {name[:60]!r} twice",
                 hint="Write it once.",
-                severity=Severity.WARNING,
             )

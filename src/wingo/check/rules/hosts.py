@@ -59,9 +59,11 @@ def hosts_find_an_image(subject: ArtifactSubject) -> Iterator[Problem]:
         if pick.taken is not None:
             continue
         reasons = tuple(
-            f"{candidate}: {reason}"
-            for candidate, reason in zip(candidates, pick.why_not, strict=True)
-            if candidate.os == host.platform.os
+            dict.fromkeys(
+                f"{candidate}: {reason}"
+                for candidate, reason in zip(candidates, pick.why_not, strict=True)
+                if candidate.os == host.platform.os
+            )
         )
         if (host.name, reasons) in told:
             continue
@@ -130,11 +132,11 @@ def hosts_take_the_best(subject: ArtifactSubject) -> Iterator[Problem]:
     Mend:
         List the newest first.
     """
-    if not isinstance(subject.artifact, Index):
-        return
     for host, pick, candidates in _each(subject):
-        if pick.taken is None or pick.best is None or pick.taken == pick.best or not pick.starts:
+        if not pick.starts or pick.taken == pick.best:
             continue
+        assert pick.taken is not None
+        assert pick.best is not None
         taken, best = candidates[pick.taken], candidates[pick.best]
         yield Problem(
             message=f"{_runtime(pick)}{describe(host)} takes {taken}, though {best} is there",

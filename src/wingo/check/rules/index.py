@@ -133,22 +133,19 @@ def newest_first(subject: ArtifactSubject) -> Iterator[Problem]:
     Mend:
         Write the newest first; wingo does.
     """
-    last: dict[str, Descriptor] = {}
+    last: dict[str, Platform] = {}
     for entry, _ in entries_of(subject):
-        if entry.platform is None or entry.platform.os != "windows":
+        platform = entry.platform
+        if platform is None or platform.os != "windows":
             continue
-        before = last.get(entry.platform.architecture)
-        if (
-            before is not None
-            and before.platform is not None
-            and index_order(entry.platform) < index_order(before.platform)
-        ):
+        before = last.get(platform.architecture)
+        if before is not None and index_order(platform) < index_order(before):
             yield Problem(
-                message=f"{_named(entry)} comes after {_named(before)}, which is older or fits every host",
+                message=f"{platform} comes after {before}, which is older or fits every host",
                 hint="List the newest os.version first.",
-                platforms=(_named(entry),),
+                platforms=(str(platform),),
             )
-        last[entry.platform.architecture] = entry
+        last[platform.architecture] = platform
 
 
 @artifact_rule("WGO184", Severity.ERROR, Group.INDEX)
