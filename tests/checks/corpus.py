@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.checks import dockerfiles, documents, layers, layouts, policies, programs
+from tests.checks import contents, dockerfiles, documents, layers, layouts, policies, programs, starts
 from tests.checks.twins import Twins
 
 EXPECTED_FILE = Path(__file__).with_name("findings.json")
@@ -14,7 +14,7 @@ EXPECTED_FILE = Path(__file__).with_name("findings.json")
 
 
 def _all() -> Iterator[tuple[str, list[Twins]]]:
-    for module in (layouts, layers, documents, programs, policies, dockerfiles):
+    for module in (layouts, layers, documents, starts, programs, policies, dockerfiles, contents):
         for rule, twins in module.CASES.items():
             yield rule, [*twins] if isinstance(twins, list) else [twins]
 

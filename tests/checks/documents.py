@@ -91,7 +91,11 @@ def config_twice(path: Path) -> None:
     """Says a member of the config twice, with digests that fit."""
     listing = json.loads((path / "index.json").read_bytes())
     manifest = json.loads(blob(path, listing["manifests"][0]).read_bytes())
-    data = blob(path, manifest["config"]).read_bytes().replace(b'"config": {', b'"config": {"User": "a", "User": "b", "Big": ' + b"1" * 5000 + b", ", 1)
+    data = (
+        blob(path, manifest["config"])
+        .read_bytes()
+        .replace(b'"config": {', b'"config": {"User": "a", "User": "b", "Big": ' + b"1" * 5000 + b", ", 1)
+    )
     manifest["config"] = placed(path, manifest["config"], data)
     listing["manifests"][0] = placed(path, listing["manifests"][0], json.dumps(manifest).encode())
     (path / "index.json").write_text(json.dumps(listing))
@@ -113,8 +117,15 @@ def placed(path: Path, entry: dict[str, Any], data: bytes) -> dict[str, Any]:
 
 def child(version: str, sizes: tuple[int, ...], seed: int, os: str = "windows", variant: str = "") -> Image:
     """An image of a base's layer and layers of these sizes."""
-    layers = [windows_base("nanoserver", "ltsc2022").layers[0], *(sized(size, seed + at) for at, size in enumerate(sizes))]
-    config: dict[str, Any] = {"os": os, "architecture": "arm", **({"variant": variant} if variant else {"os.version": version})}
+    layers = [
+        windows_base("nanoserver", "ltsc2022").layers[0],
+        *(sized(size, seed + at) for at, size in enumerate(sizes)),
+    ]
+    config: dict[str, Any] = {
+        "os": os,
+        "architecture": "arm",
+        **({"variant": variant} if variant else {"os.version": version}),
+    }
     return image_of(layers, {**config, "config": {"Entrypoint": ["C:\\x.exe"]}})
 
 
@@ -123,7 +134,10 @@ def sized(size: int, seed: int) -> Any:
     data = random.Random(seed).randbytes(size)
     for take in range(0, 20 * 512, 512):
         content = content_of(data[: size - take])
-        made = layer_of([directory_entry("Files"), Entry("Files/x", EntryKind.FILE, mode=0o644, content=content)], compression="none")
+        made = layer_of(
+            [directory_entry("Files"), Entry("Files/x", EntryKind.FILE, mode=0o644, content=content)],
+            compression="none",
+        )
         if made.descriptor.size == size:
             return made
     raise AssertionError(size)

@@ -14,17 +14,14 @@ from tests.system.test_layers_verifier import (
     HARDLINK,
     MODIFY,
     PROGRAM,
-    READ_EXECUTE,
     STRICT,
     SYMLINK,
     add,
     change,
 )
 from tests.verifier.broken import (
-    ADMINISTRATORS,
     EPOCH,
     FULL,
-    STRICT_DIRECTORY,
     STRICT_FILE,
     USERS,
     Fault,

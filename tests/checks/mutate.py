@@ -37,8 +37,8 @@ from wingo.pipeline.rulebook import BY_ID
 
 SECONDS = 2.0
 """A mutant that takes longer hangs."""
-EQUIVALENT_FILE = Path(__file__).with_name("equivalent.json")
-"""Mutants that no image can tell from the rule, by their description, with the reason."""
+LEFT_FILE = Path(__file__).with_name("left.json")
+"""Mutants that no image of the corpus can tell from the rule, by their description, with the reason."""
 _SHOWN = 40
 _NEGATED: dict[type, type] = {
     ast.Eq: ast.NotEq,
@@ -93,7 +93,7 @@ class Result(NamedTuple):
     rule: str
     mutants: int
     survivors: tuple[Mutant, ...]
-    equivalent: int
+    left: int
 
 
 # Changes
@@ -326,7 +326,7 @@ def run(rules: Sequence[str], folder: Path) -> list[Result]:
         source = modules.setdefault(name, Sources(importlib.import_module(name)))
         for function in source.used_by(rule.find.__name__):
             users.setdefault((name, function), []).append(rule.id)
-    equivalent: Mapping[str, str] = json.loads(EQUIVALENT_FILE.read_text("utf-8")) if EQUIVALENT_FILE.exists() else {}
+    left: Mapping[str, str] = json.loads(LEFT_FILE.read_text("utf-8")) if LEFT_FILE.exists() else {}
     results = []
     for number in rules:
         rule = BY_ID[number]
@@ -343,7 +343,7 @@ def run(rules: Sequence[str], folder: Path) -> list[Result]:
                 # Whoever uses the function may notice.
                 if any(noticed(examples, source, mutant, each) for each in asked):
                     continue
-                if key_of(mutant) in equivalent:
+                if key_of(mutant) in left:
                     same += 1
                 else:
                     survivors.append(mutant)
@@ -375,17 +375,17 @@ def report(results: Sequence[Result]) -> str:
     """A line for each rule, and the survivors."""
     lines = []
     for result in results:
-        killed = result.mutants - len(result.survivors) - result.equivalent
+        killed = result.mutants - len(result.survivors) - result.left
         lines.append(
-            f"{result.rule}  {result.mutants:4} mutants  {killed:4} killed  {result.equivalent:3} equivalent  {len(result.survivors):3} survive"
+            f"{result.rule}  {result.mutants:4} mutants  {killed:4} killed  {result.left:3} left with a reason  {len(result.survivors):3} survive"
         )
         lines += [
             textwrap.shorten(f"    {each.line}: {key_of(each)}", 220, placeholder=" …") for each in result.survivors
         ]
     mutants_ = sum(result.mutants for result in results)
-    same, alive = sum(result.equivalent for result in results), sum(len(result.survivors) for result in results)
+    same, alive = sum(result.left for result in results), sum(len(result.survivors) for result in results)
     lines.append(
-        f"{len(results)} rules, {mutants_} mutants: {mutants_ - same - alive} killed, {same} equivalent, {alive} survive"
+        f"{len(results)} rules, {mutants_} mutants: {mutants_ - same - alive} killed, {same} left with a reason, {alive} survive"
     )
     return "\n".join(lines)
 

@@ -36,6 +36,7 @@ def image(
     deps: str = "",
     raw: bytes = b"",
     main: str = "mod\texample.com/app\t(devel)\n",
+    goos: str = "linux",
 ) -> Image:
     """An image of one program with these functions of 16 bytes; calls are (caller, callee) by number."""
     code = bytearray(b"\xcc" * 16 * max(len(functions), 1))
@@ -44,7 +45,8 @@ def image(
         at = 16 * caller + used.get(caller, 0)
         code[at : at + 5] = b"\xe8" + pack("<i", 16 * callee - at - 5)
         used[caller] = used.get(caller, 0) + 5
-    modules = f"path\texample.com/app\n{main}dep\texample.com/lib\tv1.2.0\th1:x=\n{deps}build\tGOOS=linux\n"
+    modules = f"path\texample.com/app\n{main}dep\texample.com/lib\tv1.2.0\th1:x=\n{deps}"
+    modules += f"build\tGOOS={goos}\n" if goos else ""
     table = go_functions([(name, 16) for name in functions], text=PE_BASE + 0x1000)
     program = raw or make_pe(code=bytes(code), rdata=table, data=go_build_info(version, modules))
     config = {"os": "linux", "architecture": "amd64", "config": {"Entrypoint": ["/app"]}}
@@ -86,6 +88,7 @@ DOCUMENTS = [
     vulnerability(
         "GO-2026-0004", "gopkg.in/yaml.v3", [{"introduced": "0"}, {"fixed": "3.0.1"}], [{"path": "gopkg.in/yaml.v3"}]
     ),
+    vulnerability("GO-2026-0006", "example.com/bare", [{"introduced": "0"}, {"fixed": "2.0.0"}]),
     vulnerability("GO-2026-0005", "example.com/old", [{"introduced": "0"}], [{"path": "example.com/old"}]),
 ]
 

@@ -39,16 +39,23 @@ class Images:
     demands: Demands = NOTHING
     good_demands: Demands | None = None
     below: Callable[[Image], BaseLayers] | None = None
+    good_below: Callable[[Image], BaseLayers] | None = None
     thin: bool = False  # the lowest layers are not at hand
+    thin_good: bool = False  # those of the good one are not
 
     def write(self, folder: Path, *, bad: bool) -> None:
         artifact = self.bad if bad else self.good
-        lowest = {image.layers[0].descriptor.digest for image in images_of(artifact)} if self.thin else ()
+        lowest = (
+            {image.layers[0].descriptor.digest for image in images_of(artifact)}
+            if self.thin or (self.thin_good and not bad)
+            else ()
+        )
         Layout(str(folder)).write(artifact, leave_out=lowest)
 
     def read(self, folder: Path, *, bad: bool) -> Subject:
         demands = self.demands if bad or self.good_demands is None else self.good_demands
-        return gathered(folder, self.below, demands=demands)
+        below = self.below if bad or self.good_below is None else self.good_below
+        return gathered(folder, below, demands=demands)
 
     def findings(self, subject: Subject, rule: Rule[Any], *, bad: bool) -> Sequence[Finding]:
         return asked(subject, rule, Policy())
@@ -75,25 +82,27 @@ def layer(prefix: str, files: Files):
     return layer_of([*entries, *(file_entry(prefix + name, data) for name, data in files.items())])
 
 
-def windows(*layers: Files, flavour: str = "nanoserver", version: str = "", env: Sequence[str] = ()) -> Image:
+def windows(
+    *layers: Files, flavour: str = "nanoserver", version: str = "", env: Sequence[str] = (), **settings: object
+) -> Image:
     base = windows_base(flavour, "ltsc2022", size=200_000_000 if flavour == "big" else 4096)
     history = [{"created_by": line.created_by} for line in base.config.history or ()]
     config = {
         "os": "windows",
         "architecture": "amd64",
-        "os.version": version or base.config.os_version,
-        "config": {"Entrypoint": ["C:\\app\\app.exe"], "Env": list(env)},
+        **({} if version == "-" else {"os.version": version or base.config.os_version}),
+        "config": {"Entrypoint": ["C:\\app\\app.exe"], "Env": list(env), **settings},
         "history": [*history, *({"created_by": "a test"} for _ in layers)],
     }
     names = {"org.opencontainers.image.base.name": f"mcr.microsoft.com/windows/{flavour}:ltsc2022"}
     return image_of([*base.layers, *(layer("Files/", files) for files in layers)], config, annotations=names)
 
 
-def linux(*layers: Files, env: Sequence[str] = (), history: str = "a test") -> Image:
+def linux(*layers: Files, env: Sequence[str] = (), history: str = "a test", **settings: object) -> Image:
     config = {
         "os": "linux",
         "architecture": "amd64",
-        "config": {"Entrypoint": ["/app/app"], "Env": list(env)},
+        "config": {"Entrypoint": ["/app/app"], "Env": list(env), **settings},
         "history": [{"created_by": history} for _ in layers],
     }
     return image_of([layer("", files) for files in layers], config)

@@ -57,7 +57,7 @@ def said(finding: Finding) -> str:
 def gathered(folder: Path, below: Callable[[Image], BaseLayers] | None, **more: Any) -> ArtifactSubject:
     """What rules look at, of a layout."""
     place = f"oci:{folder}"
-    host = FakeHost(str(folder.parent), str(folder.parent / "cache"))
+    host = FakeHost(str(folder.parent), str(folder.parent / f"{folder.name}-cache"))
     with Places(host, Settings()) as places:
         artifact = places.open(parse_place(place)).read(readable)
         known = {image.digest: below(image) for image in images_of(artifact)} if below else None

@@ -35,12 +35,13 @@ def find_start(
     word, rest = _first_word(argv, config)
     candidates = list(_windows(word, config) if config.os == "windows" else _linux(word, config))
     shell = is_shell(word) and any(item.lower() in _COMMAND_FLAGS for item in rest[:3])
-    for path in candidates if view is not None else ():
+    for path in candidates:
         node = view.find(path) if view is not None else None
         if node is not None:
             binary, script = binaries.get(node.path), scripts.get(node.path, "")
             return Start(argv=argv, path=path, node=node, binary=binary, script=script, shell=shell)
-    return Start(argv=argv, path=candidates[0] if candidates else "", shell=shell)
+    first, searched = (candidates[0] if candidates else ""), len(candidates) > 1
+    return Start(argv=argv, path=first, shell=shell, searched=searched)
 
 
 def is_shell(word: str) -> bool:

@@ -166,6 +166,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
         binary: when it is a program of our layers.
         script: of a script, its first line, "#!/bin/sh"; "" for others.
         shell: whether the first word is a shell that runs the rest as a command line.
+        searched: whether the first word is a plain name, which is looked for in several directories; `path` is then the
+            first of them where it is in none.
     """
 
     argv: tuple[str, ...] = ()
@@ -174,6 +176,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     binary: BinarySubject | None = None
     script: str = ""
     shell: bool = False
+    searched: bool = False
 
     @property
     def facts(self) -> Binary | None:

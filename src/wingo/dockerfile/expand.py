@@ -31,7 +31,7 @@ class Expanded(msgspec.Struct, frozen=True):
 
     Attributes:
         text: the result.
-        unset: the variables in it that nobody set.
+        unset: the variables in it that nobody set, and for which the word has nothing else (`${X:-else}`).
         used: those that somebody did.
     """
 
@@ -267,7 +267,7 @@ class _Lexer:
         if not modifier or modifier not in ("+-?" if empty_is_unset else "+-?#%"):
             raise ExpansionError(f"there is no substitution with {shown!r}")
         word = self._word("}", raw=modifier in "#%")
-        value = self._value(name)
+        value = self._value(name, needed=modifier in "#%")
         if value is None and self.keep_unset:
             return f"${{{name}{shown}{word}}}"
         missing = value is None or (empty_is_unset and not value)
@@ -311,9 +311,12 @@ class _Lexer:
                 self.position += 1
         return self.source[start : self.position]
 
-    def _value(self, name: str) -> str | None:
+    def _value(self, name: str, *, needed: bool = True) -> str | None:
         value = self.variables.get(name)
-        (self.unset if value is None else self.used)[name] = None
+        if value is not None:
+            self.used[name] = None
+        elif needed:
+            self.unset[name] = None
         return value
 
 

@@ -104,7 +104,7 @@ def go_runs_on_the_build(image: ImageSubject) -> Iterator[Problem]:
         Build with an older Go, or use a newer base.
     """
     try:
-        version = parse_os_version(image.config.os_version or "")
+        version = parse_os_version(image.config.os_version)
     except RequestError:
         return
     for program in go_programs(image):

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import msgspec
 
-from wingo.binary.facts import Linking
 from wingo.binary.lazy import Evidence
 from wingo.check.finding import Problem, Severity
 from wingo.check.rule import Group, Needs, image_rule
@@ -35,7 +34,9 @@ def _loaded(image: ImageSubject) -> Iterator[_Needed]:
     seen: set[str] = set()
     while pending:
         binary = pending.pop()
-        for item in binary.facts.imports if binary.facts is not None else ():
+        if binary.facts is None or binary.facts.pe is None:
+            continue  # WGO206 tells of it
+        for item in binary.facts.imports:
             name = item.library.lower()
             if name in seen or len(seen) > _MAX_LIBRARIES:
                 continue
@@ -49,10 +50,8 @@ def _loaded(image: ImageSubject) -> Iterator[_Needed]:
 
 def _found(image: ImageSubject, name: str) -> Node | None:
     """A DLL in the image, where Windows looks for it: beside the program, in the system, along PATH."""
-    start = image.start.binary
-    if start is None:
-        return None
-    own = "C:\\" + start.node.path.rpartition("/")[0].replace("/", "\\")
+    assert image.start.node is not None
+    own = "C:\\" + image.start.node.path.rpartition("/")[0].replace("/", "\\")
     for folder in (own, *_SYSTEM, *(path_of(image.settings.env or ()) or ())):
         node = image.files.find(f"{folder}\\{name}")
         if node is not None:
@@ -95,7 +94,8 @@ def lazy_libraries_found(image: ImageSubject) -> Iterator[Problem]:
         return
     facts = start.inspected.facts
     for item in facts.pe.delay_imports if facts.pe is not None else ():
-        yield from _library_problems(image, item.library.lower(), start.node.path, "loads when it first calls it")
+        name = item.library.lower()
+        yield from _library_problems(image, name, start.node.path, "loads when it first calls it", late=True)
     for library in start.inspected.libraries:
         if library.evidence is Evidence.WRITTEN:
             continue  # the name stands there: in a text perhaps
@@ -106,26 +106,21 @@ def lazy_libraries_found(image: ImageSubject) -> Iterator[Problem]:
 def _library_problems(image: ImageSubject, name: str, by: str, how: str, *, late: bool = False) -> Iterator[Problem]:
     if is_api_set(name) or _found(image, name) is not None:
         return
-    if image.complete and image.files.find("C:\\Windows\\System32\\ntdll.dll") is None:
-        if not image.flavour:
-            return  # there is no Windows below: WGO218 tells of it
-        known, complete = library_in(image.flavour, name), False
-    else:
-        known, complete = library_in(image.flavour, name), image.complete
+    # Where there is no Windows below, WGO218 tells of it.
+    complete = image.complete and image.files.find("C:\\Windows\\System32\\ntdll.dll") is not None
+    known = library_in(image.flavour, name)
     hint = "Put it beside the program, or use a base that has it."
     if complete:
         yield Problem(
             message=f"{by} {how} {name}, which is not in the image",
             hint=hint,
             path=by,
-            severity=Severity.WARNING if late else Severity.ERROR,
         )
     elif known.knowledge is Knowledge.ABSENT:
         yield Problem(
             message=f"{by} {how} {name}, which {image.flavour} lacks ({known.source})",
             hint=hint,
             path=by,
-            severity=Severity.WARNING if late else Severity.ERROR,
         )
     elif known.knowledge is Knowledge.UNKNOWN and image.flavour in ("nanoserver", "servercore"):
         yield Problem(
@@ -185,13 +180,14 @@ def shared_libraries_found(image: ImageSubject) -> Iterator[Problem]:
         Link it statically, or add the library.
     """
     node, facts = image.start.node, image.start.facts
-    if node is None or facts is None or facts.elf is None or facts.linking is not Linking.DYNAMIC:
+    if node is None or facts is None or facts.elf is None:
         return
     own = node.path.rpartition("/")[0]
     given = [*facts.elf.rpath, *facts.elf.runpath]
     folders = [path.replace("$ORIGIN", f"/{own}").replace("${ORIGIN}", f"/{own}") for path in given]
     folders += next(
-        (item[16:].split(":") for item in image.settings.env or () if item.startswith("LD_LIBRARY_PATH=")), []
+        (item.partition("=")[2].split(":") for item in image.settings.env or () if item.startswith("LD_LIBRARY_PATH=")),
+        [],
     )
     folders += _system_folders(image)
     for item in facts.imports:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wingo.archive.unpack import Member, MemberKind
 from wingo.check.finding import Problem, Severity
 from wingo.check.rule import Group, image_rule, layer_rule
 from wingo.check.secrets import SecretKind, secrets_in
@@ -22,17 +21,10 @@ _CREDENTIALS = re.compile(
 _GIT = re.compile(r"(?:\A|/)\.(?:git|hg|svn|bzr)/(?=HEAD\Z|config\Z|objects/|hgrc\Z|store/|wc\.db\Z|branch/)")
 _SECRET_NAME = re.compile(r"(?i)(?:pass(?:word|wd)?|secret|token|api_?key|access_?key|private_?key|credentials?)\Z")
 _NOT_SECRET = re.compile(r"(?i)\A(?:\s*|true|false|none|null|/.*|[a-z]:\\.*|file:.*|\$\{?\w+\}?|%\w+%)\Z")
-_WHITEOUT = ".wh."
-
-
-def _files(layer: LayerSubject) -> Iterator[Member]:
-    for member in layer.members:
-        if member.kind is MemberKind.FILE and not member.name.rpartition("/")[2].startswith(_WHITEOUT):
-            yield member
 
 
 def _of_kind(layer: LayerSubject, kind: SecretKind, hint: str) -> Iterator[Problem]:
-    for member in _files(layer):
+    for member in layer.members:
         for secret in layer.secrets.get(member.offset, ()):
             if secret.kind is kind:
                 yield Problem(
@@ -85,7 +77,7 @@ def no_version_control(layer: LayerSubject) -> Iterator[Problem]:
     """
     found: dict[str, int] = {}
     marked: set[str] = set()
-    for member in _files(layer):
+    for member in layer.members:
         match = _GIT.search(member.name)
         if match is not None:
             marked.add(member.name[: match.end()])
@@ -113,7 +105,7 @@ def no_credential_files(layer: LayerSubject) -> Iterator[Problem]:
     Mend:
         List it in `.dockerignore`; give its content to containers as a secret of the orchestrator.
     """
-    for member in _files(layer):
+    for member in layer.members:
         if member.size and _CREDENTIALS.search(member.name):
             yield Problem(
                 message=f"{member.name} is a file for passwords or keys",
@@ -136,13 +128,13 @@ def no_secrets_in_config(image: ImageSubject) -> Iterator[Problem]:
     """
     for item in image.settings.env or ():
         name, _, value = item.partition("=")
-        if (_SECRET_NAME.search(name) and not _NOT_SECRET.match(value)) or secrets_in(value.encode("utf-8", "replace")):
+        if (_SECRET_NAME.search(name) and not _NOT_SECRET.match(value)) or secrets_in(value.encode()):
             yield Problem(
                 message=f"the environment has a value for {name[:80]}",
                 hint="Give it to containers when they start, as a secret.",
             )
     for number, line in enumerate(image.config.history or (), 1):
-        for secret in secrets_in((line.created_by or "").encode("utf-8", "replace")):
+        for secret in secrets_in(line.created_by.encode()):
             yield Problem(
                 message=f"line {number} of the history has {secret.what}",
                 hint="Revoke it, and use RUN --mount=type=secret.",

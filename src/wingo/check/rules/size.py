@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wingo.archive.unpack import MemberKind
 from wingo.binary.lazy import Evidence
 from wingo.check.capabilities import can
 from wingo.check.finding import Problem, Severity
@@ -40,7 +39,7 @@ def no_content_twice(image: ImageSubject) -> Iterator[Problem]:
     for number, layer in enumerate(image.files.layers):
         for node in layer.nodes if layer is not None else ():
             # A hard link has no content of its own.
-            if node.kind is MemberKind.FILE and node.size >= MATTERS and node.sha256:
+            if node.size >= MATTERS and node.sha256:
                 known = found.setdefault(node.sha256, [])
                 if number >= image.base_layers or not known:
                     known.append(node)
@@ -101,8 +100,9 @@ def base_not_too_heavy(image: ImageSubject) -> Iterator[Problem]:
     if program is None or others or image.scripts or can("exec", program.inspected.names):
         return
     facts = program.inspected.facts
-    names = {each.library.lower() for each in facts.imports}
-    names |= {each.library.lower() for each in (facts.pe.delay_imports if facts.pe is not None else ())}
+    if facts.pe is None:
+        return  # WGO206 tells of it
+    names = {each.library for each in (*facts.imports, *facts.pe.delay_imports)}
     names |= {each.name for each in program.inspected.libraries if each.evidence is not Evidence.WRITTEN}
     unknown = [
         name
@@ -111,7 +111,7 @@ def base_not_too_heavy(image: ImageSubject) -> Iterator[Problem]:
     ]
     if unknown or program.functions is None:
         return
-    build = (image.config.os_version or "").split(".")[2:3]
+    build = image.config.os_version.split(".")[2:3]
     small = NANOSERVER_BYTES.get(int(build[0]) if build and build[0].isdecimal() else 0, max(NANOSERVER_BYTES.values()))
     size = sum(layer.descriptor.size for layer in image.image.layers[: image.base_layers])
     win = max(size - small, 0)

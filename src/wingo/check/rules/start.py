@@ -17,14 +17,16 @@ from wingo.hive.upcase import upcase
 from wingo.windows.command import SANDBOX
 from wingo.windows.security import allowed_rights
 
-_READ_AND_EXECUTE = 0x1 | 0x20
+_READ_AND_EXECUTE = {0x1: "read", 0x20: "execute"}
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?\Z")
-_SCRIPTS = (".CMD", ".BAT", ".PS1", ".VBS", ".JS", ".SH")
+_BATCH = (".CMD", ".BAT")
+"""CreateProcess hands these to cmd.exe by itself, which its documentation does not say ("BatBadBut", CVE-2024-24576)."""
+_SCRIPTS = (".PS1", ".VBS", ".JS", ".SH")
 _IN_WINDOWS = re.compile(r"(?i)(?:C:)?\\Windows\\")
 
 
 def _named(image: ImageSubject) -> str:
-    return image.start.argv[0][:200] if image.start.argv else ""
+    return image.start.argv[0][:200]
 
 
 @image_rule("WGO201", Severity.WARNING, Group.START)
@@ -62,7 +64,7 @@ def whole_path(image: ImageSubject) -> Iterator[Problem]:
         return
     word = _named(image).strip('"')
     if image.os == "windows":
-        if upcase(word).startswith(upcase(SANDBOX)) or re.match(r"[A-Za-z]:\\", word):
+        if upcase(word).startswith(SANDBOX) or re.match(r"[A-Za-z]:\\", word):
             if "/" in word:
                 yield Problem(message=f"the program {word} is named with forward slashes", hint="Write backslashes.")
         elif "/" in word or not image.settings.args_escaped:
@@ -105,7 +107,7 @@ def program_exists(image: ImageSubject) -> Iterator[Problem]:
         return
     if image.complete:
         yield Problem(message=f"the program {word} is not in the image", hint=hint)
-    elif image.os == "windows" and not _IN_WINDOWS.match(start.path) and re.match(r"[A-Za-z]:\\", start.path):
+    elif _only_ours(image):
         yield Problem(
             message=f"the program {word} is not in our layers, and a base of Microsoft has nothing there", hint=hint
         )
@@ -115,6 +117,15 @@ def program_exists(image: ImageSubject) -> Iterator[Problem]:
             hint=hint,
             severity=Severity.NOTE if near == "" else Severity.WARNING,
         )
+
+
+def _only_ours(image: ImageSubject) -> bool:
+    """Whether what is started can be in our layers alone: Microsoft's bases have nothing outside of `C:\\Windows` that runs."""
+    path = image.start.path
+    others = image.base_name and not image.flavour  # a base that others made may have it anywhere
+    return bool(
+        not image.start.searched and not others and re.match(r"[A-Za-z]:\\", path) and not _IN_WINDOWS.match(path)
+    )
 
 
 def _near(image: ImageSubject) -> str:
@@ -133,7 +144,8 @@ def program_has_extension(image: ImageSubject) -> Iterator[Problem]:
 
     Why:
         A file without an extension starts only where it is named exactly so; whatever looks at names does not see a
-        program in it: PATHEXT, `where`, scanners, policies. Scripts are not started at all.
+        program in it: PATHEXT, `where`, scanners, policies. Batch files are run by cmd.exe, which does not hand the
+        stop on; other scripts are not started at all.
 
     Example:
         ko names the program `C:\ko-app\app` (ko#400).
@@ -143,17 +155,23 @@ def program_has_extension(image: ImageSubject) -> Iterator[Problem]:
     start = image.start
     if not start.argv or start.shell:
         return
-    name = upcase(start.path).rpartition("\\")[2]
-    if name.endswith(_SCRIPTS):
+    name = upcase(start.path)
+    if name.endswith(_BATCH):
+        yield Problem(
+            message=f"{_named(image)} is a batch file: cmd.exe runs it, and does not hand the stop on to the program",
+            hint="Start the program itself.",
+            severity=Severity.NOTE,
+        )
+    elif name.endswith(_SCRIPTS):
         yield Problem(
             message=f"{_named(image)} is a script, which Windows does not start by itself",
             hint=r"Start its interpreter, for instance C:\Windows\System32\cmd.exe /c with the script.",
             severity=Severity.ERROR,
         )
-    elif start.path and not name.endswith((".EXE", ".COM")):
+    elif not name.endswith((".EXE", ".COM")):
         yield Problem(
             message=f"the program {_named(image)} has no .exe at the end of its name",
-            hint=f"Name it {name.lower()}.exe.",
+            hint=f"Name it {start.path.rpartition(chr(92))[2]}.exe.",
         )
 
 
@@ -178,10 +196,11 @@ def user_may_start_it(image: ImageSubject) -> Iterator[Problem]:
         if found is None or found.listed is None:
             return  # WGO130, WGO131 and WGO133 tell of these
         account = account_of(image.settings.user, image.flavour)
-        lacking = _READ_AND_EXECUTE & ~allowed_rights(found.listed, account.sids)
+        lacking = sum(_READ_AND_EXECUTE) & ~allowed_rights(found.listed, account.sids)
         if lacking:
+            rights = " and ".join(word for bit, word in _READ_AND_EXECUTE.items() if lacking & bit)
             yield Problem(
-                message=f"{account.name} may not run {node.path}: its descriptor denies the rights {lacking:#x}",
+                message=f"{account.name} may not run {node.path}: its descriptor gives no right to {rights} it",
                 hint=f"Give it {READ_ONLY_SDDL}.",
                 path=node.path,
             )
@@ -219,6 +238,8 @@ def program_of_the_system(image: ImageSubject) -> Iterator[Problem]:
             path=start.node.path,
         )
         return
+    if image.os == "windows" and upcase(start.node.path).endswith(_BATCH):
+        return  # cmd.exe runs it: WGO204 tells of it
     wanted = Format.PE if image.os == "windows" else Format.ELF
     what = "Windows (PE)" if wanted is Format.PE else "Linux (ELF)"
     binary, facts = start.binary, start.facts
@@ -242,7 +263,7 @@ def program_of_the_system(image: ImageSubject) -> Iterator[Problem]:
             severity=Severity.WARNING if facts.format is Format.ELF else None,
         )
     elif facts is None and not (image.os == "linux" and start.script):
-        script = " but a script without an interpreter" if image.os == "linux" else ""
+        script = ", nor a script with an interpreter" if image.os == "linux" else ""
         yield Problem(
             message=f"{_named(image)} is no program for {what}{script}",
             hint=f"Build it with GOOS={image.os}." if image.os == "windows" else 'Begin it with "#!/bin/sh".',
@@ -256,7 +277,8 @@ def program_of_the_processor(image: ImageSubject) -> Iterator[Problem]:
 
     Why:
         Hosts pick the image by its architecture, and then cannot run what is in it: "exec format error", "not a valid
-        Win32 application".
+        Win32 application". Programs of 32 bits (386) run on amd64 where the kernel and the image let them: on Linux, and
+        on Server Core, but not on Nano Server (microsoft/Windows-Containers#569).
 
     Example:
         One exe for amd64 in the images for amd64 and arm64.
@@ -267,12 +289,16 @@ def program_of_the_processor(image: ImageSubject) -> Iterator[Problem]:
     if node is None or facts is None or facts.format is Format.MACHO or not facts.arch:
         return
     wanted = image.config.architecture
-    if facts.arch != wanted and not (wanted == "amd64" and facts.arch == "386" and image.os == "linux"):
-        yield Problem(
-            message=f"{_named(image)} is for {facts.arch}, and the image says {wanted}",
-            hint=f"Build it with GOARCH={wanted}.",
-            path=node.path,
-        )
+    narrow = wanted == "amd64" and facts.arch == "386"
+    if facts.arch == wanted or (narrow and (image.os == "linux" or image.flavour in SERVERCORE_LIKE)):
+        return
+    yield Problem(
+        message=f"{_named(image)} is for {facts.arch}, and the image says {wanted}"
+        + (": nanoserver runs programs of 64 bits only" if narrow and image.flavour == "nanoserver" else ""),
+        hint=f"Build it with GOARCH={wanted}.",
+        path=node.path,
+        severity=Severity.WARNING if narrow and not image.flavour else None,
+    )
 
 
 @image_rule("WGO208", Severity.WARNING, Group.START, needs=Needs.OUR_LAYERS, os="windows")
@@ -317,8 +343,6 @@ def working_directory_exists(image: ImageSubject) -> Iterator[Problem]:
         Put the directory into a layer, or mount it there always.
     """
     directory = image.settings.working_dir
-    if not directory or directory.strip("\\/") in ("", "C:", "c:"):
-        return
     if image.os == "windows" and SANDBOX.lower() in directory.lower():
         return
     node = image.files.find(directory)
@@ -358,14 +382,14 @@ def ports_make_sense(image: ImageSubject) -> Iterator[Problem]:
         matched = _PORT.match(text)
         numbers = [int(number) for number in matched.groups()[:2] if number] if matched else []
         if matched is None or not all(0 < number < 65536 for number in numbers) or numbers != sorted(numbers):
-            yield Problem(message=f"the exposed port {text[:60]!r} is none", hint="Write for instance 8080/tcp.")
+            yield Problem(message=f"the exposed {text[:60]!r} is no port", hint="Write for instance 8080/tcp.")
         elif matched[3] == "sctp" and image.os == "windows":
             yield Problem(
                 message=f"the exposed port {text[:60]} needs SCTP, which Windows has not", hint="Use tcp or udp."
             )
 
 
-@image_rule("WGO215", Severity.WARNING, Group.START)
+@image_rule("WGO215", Severity.ERROR, Group.START)
 def user_exists(image: ImageSubject) -> Iterator[Problem]:
     """The image's user is there.
 
@@ -379,14 +403,11 @@ def user_exists(image: ImageSubject) -> Iterator[Problem]:
         Give a number on Linux; ContainerUser on Windows.
     """
     user = image.settings.user
-    if not user:
-        return
     if image.os == "windows":
         if re.fullmatch(r"\d+(?::\d+)?|[^\\]+:[^\\]+|root|nonroot|nobody", user):
             yield Problem(
                 message=f"the user {user[:60]!r} is one for Linux",
                 hint="Use ContainerUser or ContainerAdministrator.",
-                severity=Severity.ERROR,
             )
         elif upcase(user) == "CONTAINERADMINISTRATOR" and image.flavour not in SERVERCORE_LIKE:
             yield Problem(
@@ -395,7 +416,7 @@ def user_exists(image: ImageSubject) -> Iterator[Problem]:
                 severity=Severity.NOTE,
             )
         return
-    if image.view is None or not image.complete:
+    if not image.complete:
         return
     name, _, group = user.partition(":")
     for what, wanted, file, text in (
@@ -407,7 +428,6 @@ def user_exists(image: ImageSubject) -> Iterator[Problem]:
             yield Problem(
                 message=f"the {what} {wanted[:60]!r} is not in the image's {file}",
                 hint="Give a number, or add the entry.",
-                severity=Severity.ERROR,
             )
 
 
@@ -425,10 +445,8 @@ def shell_exists(image: ImageSubject) -> Iterator[Problem]:
         Use the exec form: `ENTRYPOINT ["C:\\app\\app.exe"]`.
     """
     start = image.start
-    if not start.argv or not is_shell(start.path or start.argv[0]):
-        return
     hint = 'Use the exec form, ["PROGRAM", "ARGUMENT"], which needs no shell.'
-    name = re.split(r"[\\/]", start.path or start.argv[0])[-1].lower().removesuffix(".exe")
+    name = re.split(r"[\\/]", start.path)[-1].lower().removesuffix(".exe")
     if start.node is None and image.complete and start.shell:
         yield Problem(message=f"the image starts the shell {name}, which is not in it", hint=hint)
     elif start.node is None and image.flavour == "nanoserver" and name == "powershell":
@@ -470,7 +488,7 @@ def volumes_make_sense(image: ImageSubject) -> Iterator[Problem]:
             yield Problem(message=f"the volume {path[:120]!r} is no whole path", hint="Write for instance /data.")
 
 
-@image_rule("WGO218", Severity.WARNING, Group.START, os="windows")
+@image_rule("WGO218", Severity.WARNING, Group.START, needs=Needs.OUR_LAYERS, os="windows")
 def windows_below(image: ImageSubject) -> Iterator[Problem]:
     """A Windows image has Windows in it.
 
@@ -483,7 +501,7 @@ def windows_below(image: ImageSubject) -> Iterator[Problem]:
     Mend:
         Build it on nanoserver, servercore or the HostProcess base.
     """
-    if image.base_layers or image.flavour == "hostprocess" or image.view is None:
+    if image.base_layers or image.flavour == "hostprocess":
         return
-    if not image.view.children("C:\\Windows\\System32"):
+    if not image.files.children("C:\\Windows\\System32"):
         yield Problem(message="there is no Windows below the image's layers", hint="Build it on nanoserver.")
