@@ -234,10 +234,7 @@ def time_zones_at_hand(image: ImageSubject) -> Iterator[Problem]:
     """
     if any(item.upper().startswith("ZONEINFO=") for item in image.settings.env or ()):
         return
-    if image.os == "windows":
-        missing = True
-    else:
-        missing = image.complete and not any(image.files.find(path) for path in _ZONES)
+    missing = image.os == "windows" or (image.complete and not any(image.files.find(path) for path in _ZONES))
     for program in go_programs(image) if missing else ():
         if program.has("time.LoadLocation") and not _carries_zones(program):
             yield Problem(

@@ -120,7 +120,7 @@ def program_exists(image: ImageSubject) -> Iterator[Problem]:
 
 
 def _only_ours(image: ImageSubject) -> bool:
-    """Whether what is started can be in our layers alone: Microsoft's bases have nothing outside of `C:\\Windows` that runs."""
+    r"""Whether what is started can be in our layers alone: Microsoft's bases have nothing that runs outside of `C:\Windows`."""
     path = image.start.path
     others = image.base_name and not image.flavour  # a base that others made may have it anywhere
     return bool(
