@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tests.checks.twins import Subject
 from wingo.check.finding import Finding, Where, merged
 from wingo.check.rule import Rule, apply
@@ -24,6 +26,7 @@ class Dockerfiles:
     bad: str
     good: str
     options: Options = field(default_factory=Options)
+    passed_on: bool = False  # the words are another room's: only that there are some is held
 
     def write(self, folder: Path, *, bad: bool) -> None:
         folder.mkdir(parents=True)
@@ -36,7 +39,10 @@ class Dockerfiles:
     def findings(self, subject: Subject, rule: Rule[Any], *, bad: bool) -> Sequence[Finding]:
         assert isinstance(subject, DockerfileSubject)
         platform = subject.plan.final.platform
-        return merged(apply([rule], subject, Where("Dockerfile", platforms=(str(platform),), path="Dockerfile")))
+        found = merged(apply([rule], subject, Where("Dockerfile", platforms=(str(platform),), path="Dockerfile")))
+        if not self.passed_on:
+            return found
+        return [msgspec.structs.replace(each, message=each.message and "…", hint=each.hint and "…") for each in found]
 
 
 NANO = "FROM mcr.microsoft.com/windows/nanoserver:ltsc2022\n"
@@ -50,7 +56,7 @@ CASES: dict[str, list[Dockerfiles]] = {
     "WGO614": [Dockerfiles("FROM alpine:3\nCMD x\n", 'FROM alpine:3\nCMD ["x"]\n')],
     "WGO615": [Dockerfiles("FROM alpine\n", "FROM alpine:3\n")],
     "WGO616": [Dockerfiles(NANO + "ENV PATH=$PATH;C:\\x\n", NANO + "ENV PATH=C:\\\\x;C:\\\\Windows\\\\System32\n")],
-    "WGO617": [Dockerfiles(NANO + "RUN msiexec /i x.msi\n", NANO + "RUN mkdir C:\\x\n")],
+    "WGO617": [Dockerfiles(NANO + "RUN msiexec /i x.msi\n", NANO + "RUN mkdir C:\\x\n", passed_on=True)],
     "WGO618": [Dockerfiles("FROM alpine:3\nARG DB_PASSWORD\n", "FROM alpine:3\nARG DB_PASSWORD_FILE\n")],
     "WGO619": [Dockerfiles("ARG V=1\nFROM alpine:3\nLABEL v=$V\n", "ARG V=1\nFROM alpine:3\nARG V\nLABEL v=$V\n")],
     "WGO620": [Dockerfiles("FROM alpine:3\nADD https://registry.example/x /x\n", "FROM alpine:3\nADD --checksum=sha256:0 https://registry.example/x /x\n")],
