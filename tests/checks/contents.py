@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import msgspec
@@ -98,7 +99,10 @@ CASES: dict[str, list[Images | Dockerfiles]] = {
         Images(win(pe("go1.20"), version=OLD), win(pe(), version="nonsense")),
         Images(win(pe("go1.20"), version=OLD), windows({"app/app.exe": pe()}, version="-")),
     ],
-    "WGO302": [Images(win(pe("go1.9")), win(pe("devel +abcdef")))],
+    "WGO302": [
+        Images(win(pe("go1.27.1")), win(pe("go1.30.1")), today=dt.date(2028, 5, 1)),
+        Images(win(pe("go1.9")), win(pe("devel +abcdef"))),
+    ],
     "WGO304": [
         Images(
             lin(elf("go1.27.1", "build\tCGO_ENABLED=1\n", *CGO, "os.StartProcess")),
@@ -148,6 +152,9 @@ CASES: dict[str, list[Images | Dockerfiles]] = {
         )
     ],
     "WGO311": [
+        Images(image("main.main", version="go1.28.0"), image("main.main"), DATABASE),
+        Images(image("main.main", "os.Z"), image("main.main", "os.Z", deps="build\tGOARCH=arm64\n"), DATABASE),
+        Images(image("main.main", "os.A", deps="build\tGOARCH=arm64\n"), image("main.main", "os.A"), DATABASE),
         Images(
             image("main.main", "os.X", goos=""), image("main.main", "os.X", goos="linux"), DATABASE
         ),
@@ -155,8 +162,16 @@ CASES: dict[str, list[Images | Dockerfiles]] = {
     ],
     "WGO312": [
         Images(
-            image("main.main", deps="dep\texample.com/bare\tv1.0.0\th1:x=\n"),
-            image("main.main", deps="dep\texample.com/bare\tv2.0.0\th1:x=\n"), DATABASE,
+            image("main.main", "example.com/old.F", main="", deps="dep\texample.com/old\tv1.0.0\th1:x=\n"),
+            image("main.main", "example.com/old.F", main=""), DATABASE,
+        ),
+        Images(
+            image("main.main", "example.com/old.F", main="mod\texample.com/old\tv1.0.0\n"),
+            image("main.main", "example.com/old.F", main="mod\texample.com/older\tv1.0.0\n"), DATABASE,
+        ),
+        Images(
+            image("main.main", "example.com/bare.F", deps="dep\texample.com/bare\tv1.0.0\th1:x=\n"),
+            image("main.main", "example.com/bare.F", deps="dep\texample.com/bare\tv2.0.0\th1:x=\n"), DATABASE,
         ),
         Images(image("main.main", ENCODED, deps="dep\tgopkg.in/yaml.v3\tv3.0.0\th1:x=\n"), image("main.main", deps="dep\tgopkg.in/yaml.v3\tv3.0.0\th1:x=\n"), DATABASE)],
     "WGO401": [

@@ -33,6 +33,11 @@ def hostprocess(image: Image) -> BaseLayers:
     return BaseLayers(count=1, how="a test", flavour="hostprocess")
 
 
+def said(**settings: Any) -> Fault:
+    """Settings of every config."""
+    return Fault(config=lambda config: config["config"].update(settings))
+
+
 def lacking(key: str, **more: Any) -> Fault:
     """A config without one of its members."""
     return Fault(config=lambda config: config.pop(key), **more)
@@ -182,6 +187,16 @@ CASES: dict[str, list[Faulty | Images]] = {
         Faulty(run("Env", ["A=1", "A=2"]), run("Env", ["Path=1", "PATH=2"]), single="linux"),
     ],
     "WGO168": [
+        *(
+            Faulty(said(Entrypoint=[bad], ArgsEscaped=True), said(Entrypoint=[good], ArgsEscaped=True))
+            for bad, good in (
+                ("C:\\x.exe", "C:\\x.Exe -v"),
+                ("C:\\x.exes -v", "c:\\x.com -v"),
+                ("x.bats -v", "x.bat -v"),
+                (".exe.x -v", "x.cmd -v"),
+                ("CMD", "Cmd /C x"),
+            )
+        ),
         Faulty(
             Fault(config=lambda config: config["config"].update(ArgsEscaped=True, Entrypoint=["C:\\my app\\x.exe"])),
             Fault(config=lambda config: config["config"].update(ArgsEscaped=True, Entrypoint=None)),

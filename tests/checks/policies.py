@@ -88,6 +88,13 @@ DOCUMENTS = [
     vulnerability(
         "GO-2026-0004", "gopkg.in/yaml.v3", [{"introduced": "0"}, {"fixed": "3.0.1"}], [{"path": "gopkg.in/yaml.v3"}]
     ),
+    vulnerability(
+        "GO-2026-0007", "stdlib", [{"introduced": "0"}], [{"path": "os", "symbols": ["Z"], "goarch": ["amd64"]}]
+    ),
+    vulnerability(
+        "GO-2026-0008", "stdlib", [{"introduced": "0"}], [{"path": "os", "symbols": ["A"], "goarch": ["arm64"]}]
+    ),
+    vulnerability("GO-2026-0009", "stdlib", [{"introduced": "1.28.0"}]),
     vulnerability("GO-2026-0006", "example.com/bare", [{"introduced": "0"}, {"fixed": "2.0.0"}]),
     vulnerability("GO-2026-0005", "example.com/old", [{"introduced": "0"}], [{"path": "example.com/old"}]),
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.checks.twins import Subject, asked, gathered
+from tests.checks.twins import TODAY, Subject, asked, gathered
 from wingo.check.demands import NOTHING, Demands
 from wingo.check.finding import Finding
 from wingo.check.policy import Policy
@@ -42,6 +43,7 @@ class Images:
     good_below: Callable[[Image], BaseLayers] | None = None
     thin: bool = False  # the lowest layers are not at hand
     thin_good: bool = False  # those of the good one are not
+    today: dt.date = TODAY
 
     def write(self, folder: Path, *, bad: bool) -> None:
         artifact = self.bad if bad else self.good
@@ -55,7 +57,7 @@ class Images:
     def read(self, folder: Path, *, bad: bool) -> Subject:
         demands = self.demands if bad or self.good_demands is None else self.good_demands
         below = self.below if bad or self.good_below is None else self.good_below
-        return gathered(folder, below, demands=demands)
+        return gathered(folder, below, demands=demands, today=self.today)
 
     def findings(self, subject: Subject, rule: Rule[Any], *, bad: bool) -> Sequence[Finding]:
         return asked(subject, rule, Policy())

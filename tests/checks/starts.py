@@ -6,6 +6,7 @@ from collections.abc import Callable
 from struct import pack
 from typing import Any
 
+from tests.checks.documents import said
 from tests.checks.layers import CUT_SHORT, NO_LIST, each, entrypoint, sd
 from tests.checks.layouts import GOOD, KERNEL, NANO, Faulty, both, linux_program, program
 from tests.checks.programs import Images, elf, linux, windows
@@ -30,11 +31,6 @@ PASSWD = b"root:x:0:0:root:/:/sh\napp:x:7:8:app:/:/sh\nlast:x:9:9:l:/:/sh\n"
 GROUP = b"root:x:0:\nstaff:x:8:app\n"
 ACCOUNTS = {"etc/passwd": PASSWD, "etc/group": GROUP}
 SANDBOX = "%CONTAINER_SANDBOX_MOUNT_POINT%"
-
-
-def said(**settings: Any) -> Fault:
-    """Settings of every config."""
-    return Fault(config=lambda config: config["config"].update(settings))
 
 
 def lazy(*dlls: str, **more: Any) -> bytes:
