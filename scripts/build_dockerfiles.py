@@ -186,8 +186,10 @@ class Site:
         contexts: dict[str, None] = {}
         found: dict[str, None] = {}
         for plan in plans:
+            above = all(stage.compiles_only for stage in plan.stages if stage.base.kind is SourceKind.STAGE)
             for stage in plan.stages:
-                images = [stage.base.image] if stage.base.kind is SourceKind.IMAGE and not stage.compiles_only else []
+                pulled = stage.base.kind is SourceKind.IMAGE and not (stage.compiles_only and above)
+                images = [stage.base.image] if pulled else []
                 images += [
                     step.action.source.image
                     for step in stage.steps

@@ -307,6 +307,28 @@ def test_copy_semantics(site: Site) -> None:
     assert layout.read(11, "nine/EOF") == b"hello  nobody\n"
 
 
+def test_deep_directories_are_copied_in_time(site: Site) -> None:
+    """Deeper than Python calls itself, and each directory looked up once."""
+    deep = "/".join(["d"] * 900)
+    for name, path in (("deep.tar", f"{deep}/{deep}/f"), ("endless.tar", f"{deep}/{deep}/{deep}/f")):
+        with tarfile.open(site.context / name, "w", format=tarfile.PAX_FORMAT) as tar:
+            tar.addfile(tarfile.TarInfo(path))
+    folder = os.open(site.context, os.O_RDONLY)
+    for _ in range(900):
+        os.mkdir("d", dir_fd=folder)
+        below = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    layout = site.build("FROM scratch\nCOPY d /y\n")
+    subprocess.run(["rm", "-r", site.context / "d"], check=True)  # pytest cannot
+    assert layout.names(0)[-1] == "/".join(["y", *["d"] * 899])
+    site.build("FROM scratch\nADD deep.tar /x/\n", status=2)
+    assert "nested in more than 1000 directories" in site.said
+    site.build("FROM scratch\nADD endless.tar /x/\n", status=2)
+    assert "has more than 4096 characters" in site.said
+
+
 def test_add_leaves_devices_out_and_says_so(site: Site) -> None:
     with tarfile.open(site.context / "root.tar", "w") as tar:
         for name, kind in (

@@ -37,6 +37,7 @@ from wingo.pipeline.dockerfile_go import GoRunner
 from wingo.pipeline.dockerfile_image_files import image_tree
 from wingo.pipeline.dockerfile_memory import Changed, WorkDirectory, is_plain, with_digest, work_directory
 from wingo.pipeline.dockerfile_stages import BuiltStage, LinuxStage, ToolchainStage, ViewTree
+from wingo.view.names import MAX_DEPTH
 
 if TYPE_CHECKING:
     from wingo.dockerfile.bases import BaseFacts
@@ -153,6 +154,11 @@ class Actions:
         placed = place(action, tree, stage.is_directory, at, from_context=from_context)
         if action.add:
             placed = self._added(action, placed, stage, at)
+        if deep := next((item for item in placed if item.path.count("/") >= MAX_DEPTH), None):
+            raise DockerfileError(
+                at,
+                f"{printable(deep.path, 80)} is nested in more than {MAX_DEPTH} directories, which no image may have",
+            )
         placed = [msgspec.structs.replace(item, found=with_digest(item.found)) for item in placed]
         changed = stage.put(placed, action.chown, mode, at, created_by)
         comments, self._comments = self._comments, []

@@ -22,6 +22,8 @@ Keep = Callable[[BinaryIO, str], Content]
 """Keeps a stream's bytes; the text says where they come from."""
 MAX_DOWNLOAD = 4 << 30
 _CHUNK = 1 << 20
+_MAX_PATH = 4096
+"""Linux's PATH_MAX; a longer name cannot be put anywhere, and thousands of directories in each other take for ever."""
 _ARCHIVE_LIMITS = Limits(entries=500_000, free_bytes=1 << 30, ratio=200)
 _MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
 
@@ -154,11 +156,17 @@ def _opened(stored: BinaryIO) -> BinaryIO:
     return decompressed(stored, _ARCHIVE_LIMITS)
 
 
+def _components(name: str) -> tuple[str, ...]:
+    if len(name) > _MAX_PATH:
+        raise Malformed("name", f"{printable(name, 80)} has more than {_MAX_PATH} characters")
+    return safe_components(name)
+
+
 def _members(tar: BinaryIO, keep: Keep, limit: int) -> Iterator[Found]:
     seen: dict[str, Found] = {}
     total = 0
     for member, stream in read_tar(tar, _ARCHIVE_LIMITS):
-        parts = safe_components(member.name)
+        parts = _components(member.name)
         if not parts:
             continue
         path = "/".join(parts)
@@ -239,7 +247,7 @@ def read_zip(content: Content, at: At, keep: Keep) -> Sequence[Found]:
                     at, f"{printable(content.origin)} has more than {_ARCHIVE_LIMITS.entries} members"
                 )
             for info in infos:
-                parts = safe_components(info.filename.replace("\\", "/"))
+                parts = _components(info.filename.replace("\\", "/"))
                 if not parts:
                     continue
                 path = "/".join(parts)

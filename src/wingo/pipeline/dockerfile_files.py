@@ -125,10 +125,15 @@ def expand_pattern(tree: Tree, pattern: str) -> list[str]:
 
 def walk(tree: Tree, folder: str) -> Iterator[Found]:
     """Everything below a directory, each directory before what is in it; links are not followed."""
-    for child in tree.children(folder):
+    left = [iter(tree.children(folder))]  # a stack of our own: directories may be nested deeper than calls
+    while left:
+        child = next(left[-1], None)
+        if child is None:
+            left.pop()
+            continue
         yield child
         if child.kind == DIRECTORY:
-            yield from walk(tree, child.path)
+            left.append(iter(tree.children(child.path)))
 
 
 class DirectoryTree:

@@ -171,6 +171,8 @@ class LinuxStage:
         self.added: list[AddedLayer] = []
         self._files: list[LayerFiles] = []
         self._view: View | None = None
+        self._resolved: dict[str, tuple[str, bool]] = {"": ("", True)}
+        """What paths of the view really are, and whether directories are there."""
 
     def fork(self) -> LinuxStage:
         """Another one, for a stage that stands on this one."""
@@ -198,6 +200,7 @@ class LinuxStage:
                 assert files is not None
                 self._files.append(files)
             self._view = make_view(image, self._files)
+            self._resolved = {"": ("", True)}
         return self._view
 
     def tree(self) -> Tree:
@@ -269,12 +272,19 @@ class LinuxStage:
 
     def _real(self, path: str) -> str:
         """A path with the links of its directories resolved; what is not there yet stays as it is."""
-        done = ""
-        for part in path.split("/"):
-            candidate = f"{done}/{part}" if done else part
-            node = self.view().find(candidate)
-            done = node.path if node is not None and node.kind is MemberKind.DIRECTORY else candidate
-        return done
+        view, known = self.view(), self._resolved
+        above, left = path, []
+        while above not in known:
+            left.append(above)
+            above = above.rpartition("/")[0]
+        for here in reversed(left):
+            folder, _, name = here.rpartition("/")
+            real, there = known[folder]
+            candidate = f"{real}/{name}" if real else name
+            node = view.find(candidate) if there else None
+            is_directory = node is not None and node.kind is MemberKind.DIRECTORY
+            known[here] = (node.path if node is not None and is_directory else candidate, is_directory)
+        return known[path][0]
 
     def _owner(self, text: str, at: At) -> tuple[int, int]:
         passwd, group = (self._read(f"etc/{name}") for name in ("passwd", "group"))
