@@ -3,6 +3,7 @@ r"""PowerShell's language and cmdlets, as `RUN` steps use them."""
 from __future__ import annotations
 
 import hashlib
+import time
 
 import pytest
 
@@ -566,3 +567,11 @@ def test_a_password_that_never_expires_is_what_accounts_here_have() -> None:
     assert lines(ps(f"{made} $true", plan_stage())) == ["add account app"]
     assert "not lowered" in ps_refuse(f"{made} $false", plan_stage()).reason
     assert ps_refuse("Set-LocalUser -Name nobody -PasswordNeverExpires $true", plan_stage()).fails
+
+
+@pytest.mark.parametrize("opening", ["(", "$(", "@(", "[int](", "'a' + (", "$a = (", "($b."])
+def test_what_is_nested_costs_no_more_than_its_length(opening: str) -> None:
+    began = time.process_time()
+    for text in (opening * 40 + "1", opening * 40 + "1" + ")" * 40):
+        lower(text, ("powershell", "-Command"))
+    assert time.process_time() - began < 5

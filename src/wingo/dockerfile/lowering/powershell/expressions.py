@@ -24,7 +24,7 @@ from wingo.dockerfile.lowering.powershell.nodes import (
     Unary,
     Variable,
 )
-from wingo.dockerfile.lowering.powershell.reader import BLANK, DOUBLE, NUMBER, SINGLE, WORD_END
+from wingo.dockerfile.lowering.powershell.reader import BLANK, DOUBLE, NUMBER, SINGLE, WORD_END, ParseFault
 from wingo.dockerfile.lowering.powershell.texts import TextReader, number_value
 
 _OPERATORS = (
@@ -215,11 +215,20 @@ class ExpressionParser(TextReader):
 
     def primary(self) -> Expression:
         """A value with its members, indexes and calls."""
-        self.deeper()
-        try:
-            return self.postfix(self.atom())
-        finally:
-            self.depth -= 1
+        # What may be assigned to is read before it is seen that nothing is: without memory each level would double the work.
+        at = self.position
+        if at not in self.known:
+            self.deeper()
+            try:
+                self.known[at] = self.postfix(self.atom()), self.position
+            except ParseFault as fault:
+                self.known[at] = fault, self.position
+            finally:
+                self.depth -= 1
+        found, self.position = self.known[at]
+        if isinstance(found, ParseFault):
+            raise found
+        return found
 
     def atom(self) -> Expression:
         """A value without what stands behind it."""

@@ -10,6 +10,7 @@ import re
 
 from wingo.dockerfile.lowering.outcome import CannotLower
 from wingo.dockerfile.lowering.powershell.nodes import (
+    Expression,
     Parameter,
     Statement,
 )
@@ -53,6 +54,7 @@ class Reader:
         self.text = text
         self.position = 0
         self.depth = 0
+        self.known: dict[int, tuple[Expression | ParseFault, int]] = {}
         self.core = core
 
     def peek(self, count: int = 1) -> str:
