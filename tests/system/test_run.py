@@ -101,13 +101,30 @@ def test_nothing_gets_out(wingo: Wingo, probe: str, engine: str) -> None:
 @ENGINES
 def test_the_program_has_what_was_asked_for(wingo: Wingo, probe: str, engine: str) -> None:
     needs(engine)
-    flags = ["--engine", engine, "-e", "A=b c", "-e", "EMPTY=", "-w", "/work", "--name", NAMED, "--rm", "-u", "77:88"]
+    flags = [
+        "--engine",
+        engine,
+        "-e",
+        "A=b c",
+        "-e",
+        "EMPTY=",
+        "-e",
+        "HERE",
+        "-w",
+        "/work",
+        "--name",
+        NAMED,
+        "--rm",
+        "-u",
+        "77:88",
+    ]
+    wingo.environment["HERE"] = "as here"
     done = wingo("run", probe, *flags, "--network", "none", "--", "info", "one", "two words")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["uid"], found["gid"], found["pid"]) == (77, 88, 1)
     assert found["args"][1:] == ["info", "one", "two words"]
-    assert {"A=b c", "EMPTY=", "HOME=/"} <= {*found["env"]}
+    assert {"A=b c", "EMPTY=", "HOME=/", "HERE=as here"} <= {*found["env"]}
     assert (found["cwd"], found["host"], found["terminal"]) == ("/work", NAMED, False)
 
 
@@ -280,6 +297,8 @@ def test_a_disk_filler_is_contained(wingo: Wingo, probe: str) -> None:
         (["-u", "somebody"], 2, "no user 'somebody'"),
         (["-v", "/nothing-here:/x"], 2, "does not exist"),
         (["-w", "relative"], 2, "not absolute"),
+        (["-w", "/app/probe"], 126, "the working directory /app/probe is a file"),
+        (["-e", "=x"], 2, "names no variable"),
         (["--memory", "10"], 2, "no program starts in 10 bytes"),
         (["--engine", "lxc"], 2, "there is no engine 'lxc'"),
         (["--storage", "zfs"], 2, "there is no storage 'zfs'"),

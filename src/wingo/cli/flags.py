@@ -38,6 +38,12 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-q", "--quiet", action="store_true", help="print the result and errors only")
 
 
+def shared(args: argparse.Namespace) -> argparse.Namespace:
+    """The arguments without those that are a build's settings by name and something else in this command: `wingo run -e`."""
+    own = {setting.field for setting in SETTINGS if not setting.everywhere}
+    return argparse.Namespace(**{name: value for name, value in vars(args).items() if name not in own})
+
+
 def settings_of(args: argparse.Namespace, host: Host, start: str = "", below: Layer | None = None) -> Settings:
     """The settings: `below`, the wingo.toml that is nearest above `start`, then the environment, then the flags.
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wingo.cli.exit_codes import OK
-from wingo.cli.flags import add_output, add_settings, settings_of
+from wingo.cli.flags import add_output, add_settings, settings_of, shared
 from wingo.errors import RequestError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def run(args: argparse.Namespace, host: Host) -> int:
         role=args.role or "",
         hook=_hook(args, host, table),
     )
-    with Places(host, settings_of(args, host)) as places:
+    with Places(host, settings_of(shared(args), host)) as places:
         source = parse_place(args.place, default_tag="latest")
         started = run_image(source, request, options, places, machine, host.containers, host.now, lambda: host.runner)
         # The layers are there: nothing is read from anywhere any more.
@@ -268,7 +268,7 @@ def denial_text(denial: Mapping[str, object]) -> str:
 def _request(args: argparse.Namespace, host: Host, *, terminal: bool) -> RunRequest:
     from wingo.launch.spec import GRACE_SECONDS, Network, RunRequest, anchored, parse_duration, parse_mount, parse_port
 
-    env = tuple(item if "=" in item else f"{item}={host.environment.get(item, '')}" for item in args.env)
+    env = tuple(_variable(item, host) for item in args.env)
     if terminal and "TERM" in host.environment:
         env = (f"TERM={host.environment['TERM']}", *env)
     mounts = [parse_mount(text) for text in args.volume]
@@ -290,6 +290,17 @@ def _request(args: argparse.Namespace, host: Host, *, terminal: bool) -> RunRequ
         timeout=parse_duration(args.timeout, "--timeout") if args.timeout else 0.0,
         grace=parse_duration(args.grace, "--grace") if args.grace else GRACE_SECONDS,
     )
+
+
+def _variable(text: str, host: Host) -> str:
+    from wingo.errors import RequestError
+
+    name, equals, _ = text.partition("=")
+    if not name:
+        raise RequestError(
+            f"-e {text!r} names no variable", hint="Write -e NAME=VALUE, or -e NAME for the value that it has here."
+        )
+    return text if equals else f"{name}={host.environment.get(name, '')}"
 
 
 def _limits(args: argparse.Namespace) -> Limits:

@@ -147,6 +147,7 @@ def _hold(inside: Inside, channel: Channel) -> int:
     spec, problem = inside.spec, None
     if inside.spec.platform.os == "linux":
         spec, problem = find_program(inside.spec, root, account)
+        problem = problem or _no_directory(root, spec.cwd)
     if problem is None and inside.policy is not None and inside.auditor is not None:
         problem = _forbidden(inside.policy, inside.auditor, root, place, spec)
     if problem is not None:
@@ -182,6 +183,17 @@ def _make_directory(root: int, path: str, account: Account) -> None:
         if made:
             os.chown(f"/proc/self/fd/{found}", account.uid, account.gid)
         os.close(found)
+
+
+def _no_directory(root: int, path: str) -> Refusal | None:
+    """Why the program cannot start in its directory; None when it can, or the runtime will make it."""
+    try:
+        os.close(open_in_root(root, path, os.O_PATH | os.O_DIRECTORY))
+    except NotADirectoryError:
+        return Refusal(f"the working directory {path} is a file", "Choose another with -w.", 126)
+    except OSError:
+        pass
+    return None
 
 
 def _forbidden(policy: Policy, auditor: Auditor, root: int, place: Place, spec: RunSpec) -> Refusal | None:
