@@ -38,16 +38,24 @@ def likely_value(dockerfile: Dockerfile, name: str) -> str:
 def _likely_base(stage: Stage, name: str) -> str:
     if "GO" in re.split(r"[^A-Z]+", name) or "GOLANG" in name:
         return "golang:1.21"
-    windows = "mcr.microsoft.com/windows"
-    shells = [item.arguments[0].lower() for item in stage.instructions if isinstance(item, Shell) and item.arguments]
-    commands = " ".join(item.command.text.lower() for item in stage.instructions if isinstance(item, Run))
-    if any("pwsh" in shell for shell in shells) or "pwsh" in commands or "PWSH" in name:
+    starts = {_program(item.arguments[0]) for item in stage.instructions if isinstance(item, Shell) and item.arguments}
+    for item in stage.instructions:
+        if isinstance(item, Run):
+            starts.update(_program(part) for part in re.split(r"&&|\|\||[\n|;]", item.command.text))
+    pwsh, powershell = "pwsh" in starts or "PWSH" in name, "powershell" in starts
+    if pwsh and powershell:
+        return f"mcr.microsoft.com/powershell:lts-windowsservercore-{_WINDOWS}"
+    if pwsh or ("POWERSHELL" in name and not powershell):
         return f"mcr.microsoft.com/powershell:lts-nanoserver-{_WINDOWS}"
-    if any("powershell" in shell for shell in shells) or "powershell" in commands or "SERVERCORE" in name:
-        return f"{windows}/servercore:{_WINDOWS}"
-    if "POWERSHELL" in name:
-        return f"mcr.microsoft.com/powershell:lts-nanoserver-{_WINDOWS}"
-    return f"{windows}/nanoserver:{_WINDOWS}"
+    if powershell or "SERVERCORE" in name:
+        return f"mcr.microsoft.com/windows/servercore:{_WINDOWS}"
+    return f"mcr.microsoft.com/windows/nanoserver:{_WINDOWS}"
+
+
+def _program(command: str) -> str:
+    """The program's name of a command, without its directory and `.exe`."""
+    first = re.match(r'[\s@(\["]*([^\s",]*)', command.lower())
+    return re.split(r"[\\/]", first[1])[-1].removesuffix(".exe") if first is not None else ""
 
 
 def _by_name(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from wingo.dockerfile.bases import BaseFacts
-from wingo.dockerfile.graph import Source
+from wingo.dockerfile.graph import Source, SourceKind
 from wingo.dockerfile.settings import StageSettings
 from wingo.dockerfile.steps import CopyFiles, RunLowered, Step, StepKind
 from wingo.oci.platform import Platform
@@ -105,3 +105,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def final(self) -> StagePlan:
         """The stage that becomes the image."""
         return next(stage for stage in self.stages if stage.number == self.target)
+
+    def chain(self, stage: StagePlan) -> list[StagePlan]:
+        """The stages that one stands on, lowest first, and itself."""
+        by_number = {item.number: item for item in self.stages}
+        found = [stage]
+        while found[0].base.kind is SourceKind.STAGE:
+            found.insert(0, by_number[found[0].base.stage])
+        return found
+
+    def compiles_only(self, stage: StagePlan) -> bool:
+        """Whether neither a stage nor one that stands on it needs the toolchain's image."""
+        numbers = [[item.number for item in self.chain(other)] for other in self.stages]
+        return all(
+            other.compiles_only for other, below in zip(self.stages, numbers, strict=True) if stage.number in below
+        )

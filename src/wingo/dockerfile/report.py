@@ -73,21 +73,21 @@ def report_plan(plan: Plan) -> PlanReport:
         file=plan.file,
         platform=str(plan.platform),
         target=plan.final.name,
-        stages=tuple(_stage(stage) for stage in plan.stages),
+        stages=tuple(_stage(plan, stage) for stage in plan.stages),
         possible=next(plan.impossible(), None) is None,
         left_out=plan.left_out,
         warnings=plan.warnings,
     )
 
 
-def _stage(stage: StagePlan) -> StageReport:
+def _stage(plan: Plan, stage: StagePlan) -> StageReport:
     return StageReport(
         name=stage.name,
         base=str(stage.base),
         platform=str(stage.platform),
         why=stage.why,
         steps=tuple(step_report(step) for step in stage.steps),
-        image_needed=stage.base.kind is SourceKind.IMAGE and not stage.compiles_only,
+        image_needed=stage.base.kind is SourceKind.IMAGE and not plan.compiles_only(stage),
         assumed=stage.base.kind is SourceKind.IMAGE and stage.facts.assumed,
     )
 

@@ -132,7 +132,7 @@ class Building:
 
         plan = plan_dockerfile(dockerfile, options, facts=facts, windows=begin, graph=graph)
         for stage in plan.stages:
-            if stage.base.kind is SourceKind.IMAGE and stage.base.image is not None and not stage.compiles_only:
+            if stage.base.kind is SourceKind.IMAGE and stage.base.image is not None and not plan.compiles_only(stage):
                 needed.add((stage.base.image, stage.platform))
         if any(facts_of.facts.assumed and not facts_of.compiles_only for facts_of in plan.stages):
             plan = plan_dockerfile(dockerfile, options, facts=facts, windows=begin, graph=graph)
@@ -184,9 +184,7 @@ class Building:
                 hint="Stand on an image, and COPY --from the context.",
             )
         image = None
-        only = stage.compiles_only and all(
-            other.compiles_only for other in plan.stages if _stands_on(plan, other, stage.number)
-        )
+        only = plan.compiles_only(stage)
         if stage.base.kind is SourceKind.IMAGE and not only:
             assert stage.base.image is not None
             image = self.bases.image(stage.base.image, stage.platform)
@@ -280,7 +278,7 @@ class Building:
         """Every step's line, those that made no layer said to be empty."""
         made = [item.history for item in added]
         lines: list[History] = []
-        for step in (step for stage in _chain(plan, final) for step in stage.steps):
+        for step in (step for stage in plan.chain(final) for step in stage.steps):
             if step.history is None:
                 continue
             line = msgspec.structs.replace(step.history, created=rfc3339(self.request.build.epoch))
@@ -367,26 +365,8 @@ def _copied_from_images(plan: Plan) -> Iterator[tuple[Reference, str]]:
                     yield image, plain
 
 
-def _stands_on(plan: Plan, stage: StagePlan, number: int) -> bool:
-    by_number = {item.number: item for item in plan.stages}
-    while stage.base.kind is SourceKind.STAGE:
-        if stage.base.stage == number:
-            return True
-        stage = by_number[stage.base.stage]
-    return False
-
-
-def _chain(plan: Plan, final: StagePlan) -> list[StagePlan]:
-    """The stages that the final one stands on, lowest first, and itself."""
-    by_number = {item.number: item for item in plan.stages}
-    chain = [final]
-    while chain[0].base.kind is SourceKind.STAGE:
-        chain.insert(0, by_number[chain[0].base.stage])
-    return chain
-
-
 def _root_image(plan: Plan, final: StagePlan) -> Reference | None:
-    return _chain(plan, final)[0].base.image
+    return plan.chain(final)[0].base.image
 
 
 def _name(request: DockerfileRequest) -> str:

@@ -103,6 +103,16 @@ def test_microsofts_go_has_experiments_of_its_own() -> None:
         ("FROM $IMG\n", "IMG", "mcr.microsoft.com/windows/nanoserver:ltsc2022"),
         ('FROM ${IMG}\nSHELL ["powershell"]\n', "IMG", "mcr.microsoft.com/windows/servercore:ltsc2022"),
         ("FROM ${IMG}\nRUN pwsh -c x\n", "IMG", "mcr.microsoft.com/powershell:lts-nanoserver-ltsc2022"),
+        (
+            'FROM $IMG\nSHELL ["powershell"]\nRUN x pwsh.msi\n',
+            "IMG",
+            "mcr.microsoft.com/windows/servercore:ltsc2022",
+        ),
+        (
+            'FROM $IMG\nSHELL ["C:\\\\p\\\\pwsh.exe"]\nRUN x && powershell -c y\n',
+            "IMG",
+            "mcr.microsoft.com/powershell:lts-windowsservercore-ltsc2022",
+        ),
         ("FROM $GO_IMAGE\n", "GO_IMAGE", "golang:1.21"),
         ("FROM golang:${V}-nanoserver\n", "V", "1.21"),
         ("FROM mcr.microsoft.com/windows/nanoserver:$V\n", "V", "ltsc2022"),

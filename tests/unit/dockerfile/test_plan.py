@@ -348,6 +348,14 @@ def test_text_of_a_plan() -> None:
     assert "left out, because nothing needs it: unused" in text
 
 
+def test_a_toolchain_is_pulled_for_a_stage_that_stands_on_it() -> None:
+    text = "FROM golang AS a\nRUN go mod download\nFROM a AS b\nRUN {command}\nFROM alpine\nCOPY --from=b /go/a /a\n"
+    pulled = [
+        report_plan(plan(text.format(command=command))).stages[0].image_needed for command in ("go build", "make")
+    ]
+    assert pulled == [False, True]
+
+
 def test_five_hundred_steps_take_no_time() -> None:
     text = "FROM alpine AS s0\n" + "".join(
         f"ENV A{i}=${{A{i - 1}:-x}}\nRUN echo {i} && true\nCOPY a{i} /b{i}\n" for i in range(167)
