@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 import msgspec
@@ -272,7 +272,13 @@ class Observation(msgspec.Struct, frozen=True):
     unsettled: str = ""
 
 
-def observe(watch: Watch, began: os.stat_result, before: Glance, known: Iterable[FileState] = ()) -> Observation:
+def observe(
+    watch: Watch,
+    began: os.stat_result,
+    before: Glance,
+    known: Iterable[FileState] = (),
+    read: Mapping[str, str] | None = None,
+) -> Observation:
     """Looks at everything after a build, to record it.
 
     Args:
@@ -281,13 +287,14 @@ def observe(watch: Watch, began: os.stat_result, before: Glance, known: Iterable
         before: what was seen before the build began; files on other file systems, whose clock may differ, are trusted
             when they have not changed since that look.
         known: states whose digests hold for files that have not changed.
+        read: the sha256, in hexadecimal, of files that were read since the build began.
     """
     glance = Glance()
     old = {file.path: file for file in known}
     unsettled = ""
     files: list[FileState] = []
     for path, role in watch.files:
-        state = _observe_file(path, role, glance, old.get(path))
+        state = _observe_file(path, role, glance, old.get(path), (read or {}).get(path, ""))
         files.append(state)
         looks_at_link = role is Role.PRESENCE and state.link != ""
         decides = state.size >= 0 and (role is not Role.PRESENCE or looks_at_link)
@@ -306,7 +313,7 @@ def observe(watch: Watch, began: os.stat_result, before: Glance, known: Iterable
     return Observation(tuple(files), tuple(directories), unsettled)
 
 
-def _observe_file(path: str, role: Role, glance: Glance, old: FileState | None) -> FileState:
+def _observe_file(path: str, role: Role, glance: Glance, old: FileState | None, read: str) -> FileState:
     found = glance.stat(path)
     if found is None:
         return FileState(path, role)
@@ -315,8 +322,8 @@ def _observe_file(path: str, role: Role, glance: Glance, old: FileState | None) 
     link = _target(path) if stat.S_ISLNK(found.st_mode) else ""
     if role is Role.PRESENCE:
         return FileState(path, role, 0, mode=stat.S_IFMT(found.st_mode), link=link)
-    data = _read(path)
-    digest = hashlib.sha256(data).hexdigest()[:32] if data is not None else ""
+    data = _read(path) if link or role is Role.SOURCE or not read else None
+    digest = hashlib.sha256(data).hexdigest()[:32] if data is not None else "" if link else read[:32]
     return FileState(
         path,
         role,

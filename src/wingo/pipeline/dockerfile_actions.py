@@ -85,6 +85,7 @@ class Actions:
         cloned: the commit of each Git repository that was added.
         asks_again: something came from where another build would have to look again.
         swept: what killed builds left has been looked for.
+        read: the sha256, in hexadecimal, of the contexts' files that were copied, by their paths.
     """
 
     def __init__(self, request: DockerfileBuild, host: Host, places: Places, bases: DockerfileBases) -> None:
@@ -103,6 +104,7 @@ class Actions:
         self._comments: list[str] = []
         self.ran = 0
         self.asks_again, self.swept = bool(request.dockerfile.layouts), False
+        self.read: dict[str, str] = {}
 
     # Sources
 
@@ -160,6 +162,9 @@ class Actions:
                 f"{printable(deep.path, 80)} is nested in more than {MAX_DEPTH} directories, which no image may have",
             )
         placed = [msgspec.structs.replace(item, found=with_digest(item.found)) for item in placed]
+        if from_context:
+            contents = (item.found.content for item in placed if item.found.content is not None)
+            self.read.update({content.origin: content.digest.removeprefix("sha256:") for content in contents})
         changed = stage.put(placed, action.chown, mode, at, created_by)
         comments, self._comments = self._comments, []
         if changed and comments:

@@ -143,7 +143,7 @@ def _deciding(request: DockerfileBuild, host: Host) -> list[object]:
 def _remember(building: Building, report: BuildReport, key: str, beginning: Beginning, places: Places) -> None:
     if building.actions.asks_again:
         return
-    seen = observed(building.actions.watch(), beginning)
+    seen = observed(building.actions.watch(), beginning, building.actions.read)
     if seen is None:
         return
     files, directories = seen

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -133,7 +133,15 @@ def begin(cache: Cache) -> Beginning:
     return Beginning(os.stat(os.path.join(cache.root, "records", _KIND, "began")), Glance())
 
 
-def observed(watch: Watch, beginning: Beginning) -> tuple[tuple[FileState, ...], tuple[DirectoryState, ...]] | None:
-    """The state of what is watched; None when something may have changed since the beginning."""
-    seen = observe(watch, beginning.moment, beginning.before)
+def observed(
+    watch: Watch, beginning: Beginning, read: Mapping[str, str] | None = None
+) -> tuple[tuple[FileState, ...], tuple[DirectoryState, ...]] | None:
+    """The state of what is watched; None when something may have changed since the beginning.
+
+    Args:
+        watch: what to look at.
+        beginning: of the build.
+        read: the sha256, in hexadecimal, of files that were read since then.
+    """
+    seen = observe(watch, beginning.moment, beginning.before, read=read)
     return None if seen.unsettled else (seen.files, seen.directories)
