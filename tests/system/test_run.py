@@ -236,7 +236,7 @@ def test_a_memory_hog_is_contained(wingo: Wingo, probe: str, engine: str) -> Non
 
 
 @WHO
-@ENGINES
+@TWO_ENGINES
 def test_a_memory_hog_that_nobody_watches_is_contained(wingo: Wingo, probe: str, engine: str) -> None:
     """The watch is held up while the program grows, so that without a cgroup the kernel refuses it memory."""
     needs(engine)
