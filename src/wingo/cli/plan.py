@@ -48,7 +48,10 @@ def add_dockerfile(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--target", metavar="STAGE", help="the stage that becomes the image")
     group.add_argument("--build-arg", action="append", metavar="NAME=VALUE", help="a value for an ARG")
     group.add_argument(
-        "--build-context", action="append", metavar="NAME=DIR", help="a directory, docker-image://… or oci-layout://… for FROM and --from"
+        "--build-context",
+        action="append",
+        metavar="NAME=DIR",
+        help="a directory, docker-image://… or oci-layout://… for FROM and --from",
     )
     group.add_argument("--secret", action="append", metavar="id=NAME,src=FILE", help="a secret for RUN --mount")
     group.add_argument(
