@@ -32,7 +32,7 @@ class Site:
         self.flags: list[str] = []
         self.out = folder / "out"
         self.environment = {"TOKEN": "secret"}
-        self.built = 0
+        self.built, self.said = 0, ""
         run = dockerfile.Building.run
 
         def counted(building: dockerfile.Building) -> object:
@@ -62,6 +62,7 @@ class Site:
         host = FakeHost(str(self.folder), str(self.folder / "cache"), self.environment)
         argv = ["build", "-f", "app/Dockerfile", "app", "-o", f"oci:{self.out}:t", *self.flags, *flags]
         assert host.wingo(*argv) == 0, host.err.getvalue()
+        self.said = host.err.getvalue()
         index = json.loads((self.out / "index.json").read_bytes())
         digest: str = index["manifests"][-1]["digest"]
         assert host.out.getvalue().strip() == digest
@@ -90,6 +91,21 @@ def test_nothing_changed(site: Site) -> None:
     assert site.build() == first
     assert site.built == 1
     assert (site.out / "blobs" / "sha256" / first[7:]).exists(), "the output is written where it is not"
+
+
+def test_what_is_said(site: Site) -> None:
+    """No program is run for this Dockerfile, first or last: what is told is whether the image is another."""
+    site.build()
+    assert "built in" in site.said
+    site.build()
+    assert "nothing had changed in" in site.said
+    site.build("--explain")
+    assert "nothing had changed in" in site.said, "every step was done, and led to the same"
+    site.write("data/one", "2")
+    site.build()
+    assert "built in" in site.said
+    site.build("--build-arg", "V=1")
+    assert "built in" in site.said, "only the config is another"
 
 
 def test_a_change_of_the_same_size_and_time(site: Site) -> None:

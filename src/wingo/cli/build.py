@@ -195,7 +195,8 @@ def _say(report: BuildReport, console: Console) -> None:
     say_warnings(report.findings, console)
     if not any(program.references or program.places for program in report.programs):
         console.note("nothing was shipped: add --push -t REGISTRY/NAME:TAG, or -o oci:DIR")
-    how = "nothing had changed" if report.unchanged else "built"
+    built = "built from the cache" if report.from_cache else "built"
+    how = "nothing had changed" if report.unchanged else built
     console.say(console.dim(f"{how} in {report.timings.get('total', 0):.2f} s"))
 
 

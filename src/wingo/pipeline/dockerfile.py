@@ -97,8 +97,8 @@ class Building:
         for place in self.request.cache_to:
             self.actions.cache.write(place)
         self._forget_failures()
-        unchanged = self.actions.ran == 0
-        return BuildReport(shipped, tuple(self.notes), unchanged=unchanged)
+        from_cache = self.actions.recalled > 0 and not self.actions.ran
+        return BuildReport(shipped, tuple(self.notes), from_cache=from_cache)
 
     def _forget_failures(self) -> None:
         """What failed in this Dockerfile before is mended."""

@@ -80,7 +80,8 @@ class Actions:
     Attributes:
         context: the build context.
         cache: what earlier builds did.
-        ran: how many programs were run.
+        ran: how many programs were run, and things fetched.
+        recalled: how many of the like were not, because of what earlier builds did.
         wanted: what steps copy of each image, by path.
         cloned: the commit of each Git repository that was added.
         asks_again: something came from where another build would have to look again.
@@ -102,7 +103,7 @@ class Actions:
         self.git = GitRunner(host, request.dockerfile.agents, allow_network=request.allow_network)
         self.cloned: dict[str, str] = {}
         self._comments: list[str] = []
-        self.ran = 0
+        self.ran = self.recalled = 0
         self.asks_again, self.swept = bool(request.dockerfile.layouts), False
         self.read: dict[str, str] = {}
 
@@ -457,7 +458,10 @@ class Actions:
         whole = all(
             is_plain(item.path) and (not item.digest or self.cache.has(item.digest, item.size)) for item in kept.found
         )
-        return kept if whole and all(map(is_plain, kept.removed)) else None
+        if not whole or not all(map(is_plain, kept.removed)):
+            return None
+        self.recalled += 1
+        return kept
 
     def _remembered(self, key: str, make: Callable[[], _Kept]) -> _Kept:
         kept = self._recall(key)

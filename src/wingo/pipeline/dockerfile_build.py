@@ -92,9 +92,8 @@ def _build(request: DockerfileBuild, host: Host, places: Places) -> BuildReport:
     key = memo_key(request.build, *_deciding(request, host))
     # Who wants to see steps, or takes and gives them away, wants them done, if only from the cache.
     steps_matter = request.no_cache or request.explain or request.cache_from or request.cache_to
-    memo = None if steps_matter else read_memo(places.cache, _slot(request))
-    if memo is not None and memo.programs != (key,):
-        memo = None
+    before = read_memo(places.cache, _slot(request))
+    memo = before if before is not None and before.programs == (key,) and not steps_matter else None
     beginning = begin(places.cache)
     known: Mapping[Place, Digest] = {}
     if memo is not None:
@@ -111,8 +110,9 @@ def _build(request: DockerfileBuild, host: Host, places: Places) -> BuildReport:
 
     building = Building(request, host, places, known)
     report = building.run()
+    same = before is not None and [last.digest for last in before.results] == [new.digest for new in report.programs]
     _remember(building, report, key, beginning, places)
-    return report
+    return msgspec.structs.replace(report, unchanged=same and not building.actions.ran)
 
 
 def _slot(request: DockerfileBuild) -> str:
@@ -141,12 +141,11 @@ def _deciding(request: DockerfileBuild, host: Host) -> list[object]:
 
 
 def _remember(building: Building, report: BuildReport, key: str, beginning: Beginning, places: Places) -> None:
-    if building.actions.asks_again:
-        return
-    seen = observed(building.actions.watch(), beginning, building.actions.read)
-    if seen is None:
-        return
-    files, directories = seen
+    actions = building.actions
+    seen = None if actions.asks_again else observed(actions.watch(), beginning, actions.read)
     results = tuple(msgspec.structs.replace(program, references=(), places=()) for program in report.programs)
-    memo = Memo((key,), building.bases.digests(), files, directories, results, report.notes)
+    # Without a key it is no shortcut, and only tells what the last build became.
+    memo = Memo((), {}, (), (), results, ())
+    if seen is not None:
+        memo = Memo((key,), building.bases.digests(), *seen, results, report.notes)
     keep_memo(places.cache, _slot(building.request), memo)

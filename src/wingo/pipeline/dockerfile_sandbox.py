@@ -99,6 +99,7 @@ def _remembered(actions: Actions, key: str) -> _KeptLayer | None:
         return None
     if kept.descriptor is not None and not actions.cache.has(kept.descriptor.digest, kept.descriptor.size):
         return None
+    actions.recalled += 1
     return kept
 
 

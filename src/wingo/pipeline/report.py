@@ -61,6 +61,7 @@ class BuildReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel
         notes: what a person should know.
         timings: seconds by step: "bases", "compile", "pack", "ship", "total".
         unchanged: nothing had changed since the last build, and no compiler was run.
+        from_cache: of a Dockerfile: no step was run, because earlier builds, here or elsewhere, had run all that there are.
         findings: what the checks found that is no error, worst first.
     """
 
@@ -68,6 +69,7 @@ class BuildReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel
     notes: tuple[str, ...] = ()
     timings: dict[str, float] = {}
     unchanged: bool = False
+    from_cache: bool = False
     findings: tuple[Finding, ...] = ()
 
 
