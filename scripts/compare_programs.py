@@ -3,7 +3,8 @@
     scripts/run python scripts/compare_programs.py [--folder DIR] [--page FILE] [NAME...]
 
 Builds each program for Windows and Linux, stripped and not (the first time takes half an hour; DIR keeps them), and writes a table.
-The exit code is 1 when anything differs. `tests/system/test_binary.py` holds the same on small programs.
+The exit code is 1 when anything differs. `tests/system/test_compare_programs.py` does one of them, and all under `make test-peers`;
+`tests/system/test_binary.py` holds the same on small programs of our own.
 """
 
 from __future__ import annotations
@@ -51,7 +52,6 @@ SOURCES = (
     Source("nats-server", "github.com/nats-io/nats-server/v2", "v2.15.2"),
     Source("olareg", "github.com/olareg/olareg", "v0.1.2", "cmd/olareg"),
     Source("registry", "github.com/google/go-containerregistry", "v0.22.1", "cmd/registry"),
-    Source("skopeo", "github.com/containers/skopeo", "v1.20.0", "cmd/skopeo", tags="containers_image_openpgp"),
     Source("windows_exporter", "github.com/prometheus-community/windows_exporter", "v0.27.2", ".", ("windows",)),
 )
 
@@ -67,6 +67,7 @@ class Row(NamedTuple):
     packages: int
     found: tuple[Found, ...]
     problems: tuple[str, ...]
+    through: tuple[str, ...] = ()
 
 
 class Builder:
@@ -144,12 +145,20 @@ def compare(builder: Builder, source: Source, system: str) -> Row:
     listed = packages_by_list(builder, source, system)
     problems += against_list(table, answers[1], listed)
     problems += proofs_by_nm(answers[1], set(symbols.values()), table)
-    strange = indirect(answers[1], listed, target(source))
+    through, strange = indirect(answers[1], listed, target(source))
     problems += [f"brought without an import for it: {', '.join(strange[:3])}"] if strange else []
     modules = len(info.deps) + 1 if info else 0
     packages = len([name for name in table.packages() if name])
     return Row(
-        source.name, system, path.stat().st_size / 1e6, modules, len(table.names), packages, answers[1], tuple(problems)
+        source.name,
+        system,
+        path.stat().st_size / 1e6,
+        modules,
+        len(table.names),
+        packages,
+        answers[1],
+        tuple(problems),
+        tuple(through),
     )
 
 
@@ -210,8 +219,13 @@ def against_list(table: FunctionTable, found: tuple[Found, ...], listed: dict[st
     return problems
 
 
-def indirect(found: tuple[Found, ...], listed: dict[str, set[str]], main: str) -> list[str]:
-    """Who is said to bring a capability, and imports no package that has its functions."""
+def indirect(found: tuple[Found, ...], listed: dict[str, set[str]], main: str) -> tuple[list[str], list[str]]:
+    """Who is said to bring a capability, and imports no package that has its functions.
+
+    Returns:
+        Those that import one which does, of which the compiler put a small function into them; and those that do not.
+    """
+    through: list[str] = []
     strange: list[str] = []
     for each in found:
         row = BY_NAME[each.name]
@@ -222,12 +236,12 @@ def indirect(found: tuple[Found, ...], listed: dict[str, set[str]], main: str) -
         wanted = {name.removeprefix("/") for name in wanted}
         if each.name == "cgo":
             continue
-        strange += [
-            f"{each.name}: {package}"
-            for package in each.packages
-            if listed.get(main if package == "main" else package, set()).isdisjoint(wanted)
-        ]
-    return strange
+        for package in each.packages:
+            imported = listed.get(main if package == "main" else package, set())
+            if imported.isdisjoint(wanted):
+                between = sorted(other for other in imported if not listed.get(other, set()).isdisjoint(wanted))
+                (through if between else strange).append(f"{each.name}: {package}")
+    return through, strange
 
 
 def proofs_by_nm(found: tuple[Found, ...], symbols: set[str], table: FunctionTable) -> list[str]:
@@ -252,13 +266,16 @@ def proofs_by_nm(found: tuple[Found, ...], symbols: set[str], table: FunctionTab
 def page(rows: list[Row]) -> str:
     """The table as Markdown."""
     lines = [
-        "| program | for | MB | modules | functions | packages | can | differs |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| program | for | MB | modules | functions | packages | can | through a function compiled in | differs |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         can = ", ".join(f"{each.name} ({len(each.packages)})" for each in row.found)
         numbers = f"{row.megabytes:.1f} | {row.modules} | {row.functions} | {row.packages}"
-        lines.append(f"| {row.name} | {row.system} | {numbers} | {can} | {'; '.join(row.problems) or 'nothing'} |")
+        through = ", ".join(row.through)
+        lines.append(
+            f"| {row.name} | {row.system} | {numbers} | {can} | {through} | {'; '.join(row.problems) or 'nothing'} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -111,6 +111,7 @@ CASES: dict[str, list[Faulty | Images]] = {
         Faulty(said(Entrypoint=["sh", "-c", "x"]), said(Entrypoint=None)),
         Faulty(said(Entrypoint=["C:\\app\\WHOAMI"]), said(Entrypoint=["whoami"])),
         Faulty(said(Entrypoint=["/bin/WhoAmI"]), said(Entrypoint=["/app/whoami"]), single="linux"),
+        Images(linux({"app/app.exe": elf()}), linux({"app/app": elf()})),
         # The base is not at hand.
         Images(
             windows({"app/app.exe": make_pe()}, Entrypoint=["C:\\other\\App"]),

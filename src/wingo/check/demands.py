@@ -20,6 +20,7 @@ import msgspec
 from wingo.binary.buildinfo import BuildInfo
 from wingo.check.capabilities import BY_NAME
 from wingo.check.imports import ImportGraph
+from wingo.check.policy import in_words
 from wingo.check.vulnerabilities import Vulnerabilities
 from wingo.errors import RequestError
 
@@ -121,7 +122,8 @@ def read_demands(table: Mapping[str, object], origin: str = "wingo.toml") -> Dem
         read = msgspec.convert(table, _Table, strict=True)
     except msgspec.ValidationError as error:
         hint = 'It takes deny = ["exec", …] and [policy.allow] exec = ["example.com/package"].'
-        raise RequestError(f"{origin}: [policy]: {error}", hint=hint) from error
+        words = in_words(str(error), ("deny", "allow"))
+        raise RequestError(f"{origin}: [policy]: {words}", hint=hint) from error
     for item in read.deny:
         _check(item, origin)
     for name, packages in read.allow.items():

@@ -94,7 +94,8 @@ def read_policy(table: Mapping[str, object], known: Collection[str], origin: str
     try:
         policy = msgspec.convert(table, Policy, strict=True)
     except msgspec.ValidationError as error:
-        raise RequestError(f"{origin}: [check]: {_in_words(str(error))}", hint=_HINT) from error
+        words = in_words(str(error), ("ignore", "severity", "waiver", "rule", "until", "reason", "path"))
+        raise RequestError(f"{origin}: [check]: {words}", hint=_HINT) from error
     check_rules((*policy.ignore, *policy.severity, *(waiver.rule for waiver in policy.waiver)), known, origin)
     words = [OFF, *(severity.value for severity in Severity)]
     for name, word in policy.severity.items():
@@ -108,17 +109,42 @@ def read_policy(table: Mapping[str, object], known: Collection[str], origin: str
 _HINT = "See docs/reference/checks.md for what it takes."
 
 
-def _in_words(problem: str) -> str:
+_KINDS = {
+    "array": "a list",
+    "str": "a text",
+    "int": "a number",
+    "float": "a number",
+    "object": "a table",
+    "bool": "true or false",
+    "date": "a day",
+}
+_EXPECTED = re.compile(r"Expected `(\w+)[^`]*`(?:, got `(\w+)`| of length >= 1)(?: - at `\$\.?([^`]*)`)?")
+
+
+def in_words(problem: str, known: Sequence[str]) -> str:
+    """What the reader of a table says is wrong, in words for whoever wrote it.
+
+    Args:
+        problem: msgspec's text.
+        known: the keys that the table may have.
+    """
     if "contains unknown field" in problem:
         name = problem.partition("`")[2].partition("`")[0]
-        near = get_close_matches(name, ("ignore", "severity", "waiver", "rule", "until", "reason", "path"), n=1)
+        near = get_close_matches(name, known, n=1)
         return f"unknown key {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     if "missing required field" in problem:
         where, name = ("a waiver" if "waiver" in problem else "the table"), problem.partition("`")[2].partition("`")[0]
         return f"{where} lacks {name!r}"
     if "until" in problem:
         return "the day of a waiver's 'until' is written 2027-01-31, without quotation marks"
-    return problem
+    matched = _EXPECTED.match(problem)
+    if matched is None:
+        return problem
+    expected, got, where = matched.groups()
+    what = repr(where.replace("[...]", ".…").replace("[0].", ".")) if where else "it"
+    if got is None:
+        return f"{what} is empty"
+    return f"{what} is {_KINDS.get(got, got)}, and must be {_KINDS.get(expected, expected)}"
 
 
 def check_rules(rules: Iterable[str], known: Collection[str], origin: str) -> None:

@@ -123,11 +123,18 @@ def test_a_wrong_table(table: dict[str, object], said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [{"deny": "exec"}, {"denny": []}, {"allow": {"exec": "x"}}, {"allow": {"exec": ["a b"]}}]
+    ("table", "said"),
+    [
+        ({"deny": "exec"}, "'deny' is a text, and must be a list"),
+        ({"denny": []}, "did you mean 'deny'"),
+        ({"allow": {"exec": "x"}}, "'allow.…' is a text, and must be a list"),
+        ({"allow": {"exec": ["a b"]}}, "'a b' is no package"),
+    ],
 )
-def test_a_table_of_the_wrong_shape(table: dict[str, object]) -> None:
-    with pytest.raises(RequestError, match="policy"):
+def test_a_table_of_the_wrong_shape(table: dict[str, object], said: str) -> None:
+    with pytest.raises(RequestError, match="policy") as caught:
         read_demands(table)
+    assert said in str(caught.value)
 
 
 def test_below() -> None:

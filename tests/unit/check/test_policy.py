@@ -62,6 +62,10 @@ def test_a_verdict_is_good_until_the_first_waiver_that_was_used_ends():
         ('[[waiver]]\nrule = "WGO105"\nreason = "x"', "lacks 'until'"),
         ('[[waiver]]\nrule = "WGO105"\nuntil = "2026-13-45"\nreason = "x"', "2027-01-31"),
         ('ignored = ["WGO105"]', "did you mean 'ignore'"),
+        ('ignore = "WGO105"', "'ignore' is a text, and must be a list"),
+        ("[severity]\nWGO105 = 3", "'severity.…' is a number, and must be a text"),
+        ("waiver = 3", "'waiver' is a number, and must be a list"),
+        ('[[waiver]]\nrule = "WGO105"\nuntil = 2026-11-25\nreason = ""', "'waiver.reason' is empty"),
         ('[[waiver]]\nrule = "WGO105"\nuntil = 2026-11-25\nreason = "x"\npaht = "y"', "did you mean 'path'"),
     ],
 )
