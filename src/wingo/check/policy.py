@@ -97,10 +97,10 @@ def read_policy(table: Mapping[str, object], known: Collection[str], origin: str
         words = in_words(str(error), ("ignore", "severity", "waiver", "rule", "until", "reason", "path"))
         raise RequestError(f"{origin}: [check]: {words}", hint=_HINT) from error
     check_rules((*policy.ignore, *policy.severity, *(waiver.rule for waiver in policy.waiver)), known, origin)
-    words = [OFF, *(severity.value for severity in Severity)]
+    allowed = [OFF, *(severity.value for severity in Severity)]
     for name, word in policy.severity.items():
-        if word not in words:
-            raise RequestError(f"{origin}: the severity of {name} is {word[:40]!r}", hint=f"Write {', '.join(words)}.")
+        if word not in allowed:
+            raise RequestError(f"{origin}: the severity of {name} is {word[:40]!r}", hint=f"Write {', '.join(allowed)}.")
     if len(policy.waiver) > _MAX_WAIVERS:
         raise RequestError(f"{origin}: more than {_MAX_WAIVERS} waivers")
     return policy
