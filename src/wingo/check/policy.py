@@ -100,7 +100,9 @@ def read_policy(table: Mapping[str, object], known: Collection[str], origin: str
     allowed = [OFF, *(severity.value for severity in Severity)]
     for name, word in policy.severity.items():
         if word not in allowed:
-            raise RequestError(f"{origin}: the severity of {name} is {word[:40]!r}", hint=f"Write {', '.join(allowed)}.")
+            raise RequestError(
+                f"{origin}: the severity of {name} is {word[:40]!r}", hint=f"Write {', '.join(allowed)}."
+            )
     if len(policy.waiver) > _MAX_WAIVERS:
         raise RequestError(f"{origin}: more than {_MAX_WAIVERS} waivers")
     return policy
