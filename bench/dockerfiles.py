@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import wingo
@@ -161,6 +162,7 @@ class Bench:
     def __init__(self, scratch: Path, registry: str, driver: str) -> None:
         self._scratch, self.context, self._driver = scratch, scratch / "app", driver
         self.context.mkdir()
+        self._edits = count()
         self.buildkit: Buildkit | None = None
         if (_TOOLS / "buildkitd").exists():
             self.buildkit = Buildkit(scratch / "buildkit", registry)
@@ -170,16 +172,17 @@ class Bench:
         found = [self._wingo(state), self._buildah(state)]
         return [*found, self._buildkit(state, self.buildkit)] if self.buildkit is not None else found
 
-    def _edit(self, state: str, number: int) -> None:
-        text = "hello" if state == _NOTHING else f"{state} {number}"
+    def _edit(self, state: str) -> None:
+        """A program that nobody has compiled yet, where something is to change."""
+        text = "hello" if state == _NOTHING else f"{state} {next(self._edits)}"
         (self.context / "main.go").write_text(_MAIN.format(text=text))
 
     def _wingo(self, state: str) -> Contestant:
         cache, go = self._scratch / "wingo", self._scratch / "wingo-go"
 
-        def prepare(number: int) -> None:
+        def prepare(_: int) -> None:
             _empty(*([cache] if state in (_COLD, _IMAGES_COLD) else []), *([go] if state == _COLD else []))
-            self._edit(state, number)
+            self._edit(state)
 
         env = {"WINGO_CACHE_DIR": str(cache), "GOCACHE": str(go), "GOENV": "off"}
         argv = [*_WINGO, "build", "-f", "Dockerfile", ".", "-q", "-o", f"oci:{self._scratch / 'out-wingo'}:t"]
@@ -188,10 +191,10 @@ class Bench:
     def _buildah(self, state: str) -> Contestant:
         storage, temporary = self._scratch / "buildah", self._scratch / "buildah-tmp"  # cache mounts are in the latter
 
-        def prepare(number: int) -> None:
+        def prepare(_: int) -> None:
             _empty(*([storage] if state in (_COLD, _IMAGES_COLD) else []), *([temporary] if state == _COLD else []))
             temporary.mkdir(exist_ok=True)
-            self._edit(state, number)
+            self._edit(state)
 
         where = f"--root {storage / 'root'} --runroot {storage / 'run'} --storage-driver {self._driver}"
         script = (
@@ -202,12 +205,12 @@ class Bench:
         return Contestant("buildah", lambda _: [shell], prepare)
 
     def _buildkit(self, state: str, buildkit: Buildkit) -> Contestant:
-        def prepare(number: int) -> None:
+        def prepare(_: int) -> None:
             if state == _COLD:
                 buildkit.start()
             elif state == _IMAGES_COLD:
                 buildkit.forget_images()
-            self._edit(state, number)
+            self._edit(state)
 
         output = f"type=oci,tar=false,dest={self._scratch / 'out-buildkit'}"
         local = ["--local", "context=.", "--local", "dockerfile=."]
