@@ -22,7 +22,7 @@ from tests.unit.dockerfile.lowering.stages import (
     there,
     unpacked,
 )
-from wingo.dockerfile.lowering import Lowered, Needs, lower
+from wingo.dockerfile.lowering import Impossible, Lowered, Needs, lower
 from wingo.dockerfile.lowering.edits import Download, RunGit, RunGo, SetVariable
 from wingo.dockerfile.lowering.powershell.parser import parse_script
 from wingo.dockerfile.lowering.powershell.reader import ParseFault
@@ -575,3 +575,8 @@ def test_what_is_nested_costs_no_more_than_its_length(opening: str) -> None:
     for text in (opening * 40 + "1", opening * 40 + "1" + ")" * 40):
         lower(text, ("powershell", "-Command"))
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("shell", ["pwsh", "powershell"])
+def test_an_argument_with_a_nul_is_no_argument(shell: str) -> None:
+    assert isinstance(lower('whoami "a`0b c"', (shell, "-Command"), stage()), Impossible)

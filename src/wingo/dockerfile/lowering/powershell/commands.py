@@ -332,6 +332,8 @@ def _word(name: str) -> str:
 
 def _native_word(word: str, *, core: bool) -> str:
     """PowerShell 5 puts quotes around a word with spaces and does not escape those in it; 7 does."""
+    if "\0" in word:
+        raise CannotLower("an argument of a program has a NUL in it, where Windows ends the command line")
     if core:
         return quote_argument(word)
     if not re.search(r"[ \t]", word):
