@@ -254,6 +254,10 @@ CASES: dict[str, list[Images | Dockerfiles]] = {
     ],
     "WGO610": [
         Dockerfiles(
+            GO.format("go build").replace("FROM ", "FROM --platform=$BUILDPLATFORM ") + NANO + "COPY --from=b /x /x\n",
+            GO.format("GOOS=windows go build").replace("FROM ", "FROM --platform=$BUILDPLATFORM ") + NANO + "COPY --from=b /x /x\n",
+        ),
+        Dockerfiles(
             GO.format("/usr/local/go/bin/go build") + NANO + "COPY --from=b /x /x\n",
             GO.format("GOOS=windows /usr/local/go/bin/go build") + NANO + "COPY --from=b /x /x\n",
         ),

@@ -71,21 +71,27 @@ def goos_is_said(subject: DockerfileSubject) -> Iterator[Problem]:
     """A Linux toolchain stage says for which system it compiles when the image is for Windows.
 
     Why:
-        `golang:1.21` is a Linux image: `go build -o main.exe .` makes a Linux program called main.exe, and Docker puts it
-        into the Windows image, where nothing can start it. wingo compiles for the final stage's platform; others do not.
+        In golang's Linux image, `go build -o main.exe .` makes a Linux program called main.exe, and it is put into the
+        Windows image, where nothing can start it. wingo compiles for the final stage's platform; others do not. Where the
+        stage says no `--platform`, a builder on Windows takes golang's image for Windows, and all is well there alone.
 
     Example:
-        `FROM golang:1.21 AS builder` … `RUN go build -o main.exe .` → `FROM mcr.microsoft.com/windows/nanoserver:ltsc2022`
+        `FROM --platform=$BUILDPLATFORM golang:1.21 AS builder`, `RUN go build -o main.exe .`, then
+        `FROM mcr.microsoft.com/windows/nanoserver:ltsc2022`
 
     Mend:
         Write `RUN GOOS=windows go build …`, or `ARG TARGETOS TARGETARCH` and `GOOS=$TARGETOS GOARCH=$TARGETARCH`.
     """
-    for _, line, said, action in _compiles(subject):
+    for stage, line, said, action in _compiles(subject):
         if action.goos == "windows" and "GOOS" not in said:
+            # Without a platform, a builder on Windows takes golang's own image for Windows.
+            both = not subject.dockerfile.stages[stage.number].start.platform
+            who = "builders that take golang's Linux image" if both else "builders other than wingo"
             yield Problem(
-                message="GOOS is not set, and the image is for Windows: builders other than wingo make a Linux program here",
+                message=f"GOOS is not set, and the image is for Windows: {who} make a Linux program here",
                 hint="Write RUN GOOS=windows go build …",
                 line=line,
+                severity=Severity.NOTE if both else None,
             )
 
 
