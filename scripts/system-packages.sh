@@ -27,6 +27,7 @@ ip:iproute2:makes a network, to test that way in
 newuidmap:uidmap:gives the containers of an ordinary user more than one user
 wine64:wine64:starts Windows images, without a display
 wixl:wixl:makes an MSI installer, which Wine runs in a Dockerfile
+ssh-agent:openssh-client:keeps a key that a step of a Dockerfile signs with
 hivexsh:libhivex-bin python3-hivex:reads our registry hives, as an independent reader
 busybox:busybox-static:the small Linux base on which Dockerfiles are built
 debootstrap:debootstrap:a real distribution, in which a Dockerfile installs packages
