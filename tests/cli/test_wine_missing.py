@@ -47,3 +47,16 @@ def test_bench_has_the_sizes_all_the_same(host: FakeHost) -> None:
 def test_what_needs_no_wine_works(host: FakeHost) -> None:
     assert host.wingo("inspect", "oci:image:v1") == 0
     assert host.wingo("ls", "oci:image:v1", r"C:\Windows") == 0
+
+
+def test_a_build_says_so_before_it_does_anything(host: FakeHost, tmp_path: Path) -> None:
+    (tmp_path / "setup.exe").write_bytes(b"MZ")
+    (tmp_path / "Dockerfile").write_text("FROM base\nCOPY setup.exe C:/\nRUN C:\\setup.exe /S\n")
+    words = ("build", "-f", "Dockerfile", ".", "--build-context", "base=oci-layout://image:v1", "-o", "oci:out")
+    assert host.wingo(*words, "--run-windows=wine") == 3
+    told = host.err.getvalue()
+    assert "a Windows image needs Wine" in told or "Wine, which wingo does on Linux for amd64 only" in told
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "cache" / "packed").exists()
+    assert host.wingo(*words) == 2
+    assert "--run-windows=wine" in host.err.getvalue()

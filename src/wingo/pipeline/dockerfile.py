@@ -18,7 +18,7 @@ from wingo.dockerfile.planned import Plan, StagePlan
 from wingo.dockerfile.report import step_lines, step_report
 from wingo.dockerfile.settings import healthcheck_document
 from wingo.dockerfile.source import DockerfileError, printable
-from wingo.dockerfile.steps import CopyFiles, MakeDirectory, RunGo, RunLowered, RunSandbox, Step
+from wingo.dockerfile.steps import CopyFiles, MakeDirectory, RunGo, RunLowered, RunSandbox, Step, StepKind
 from wingo.errors import RequestError
 from wingo.image.derive import AddedLayer, ConfigPatch, common_family, derive, make_index, raw_settings
 from wingo.image.model import Image, Index
@@ -82,6 +82,8 @@ class Building:
         plans = [self._plan(options) for options in self.request.dockerfile.options]
         for _, plan in plans:
             _refuse_impossible(plan, allow_network=self.request.allow_network)
+            if any(step.kind is StepKind.WINE for stage in plan.stages for step in stage.steps):
+                self.actions.find_wine()
             for reference, path in _copied_from_images(plan):
                 self.actions.wanted.setdefault(reference, set()).add(path)
         images = [self._image(graph, plan) for graph, plan in plans]

@@ -351,6 +351,14 @@ class Actions:
     def _remembered_answer(self, key: str, make: Callable[[], Answer]) -> Answer:
         return self._answer(_key("windows", key), lambda: self._keep_answer(make()))
 
+    def find_wine(self) -> None:
+        """Looks for Wine before anything is done.
+
+        Raises:
+            HostError: there is none.
+        """
+        _ = self._wine_runner.wine
+
     @cached_property
     def _wine_runner(self) -> WineRunner:
         from wingo.pipeline.dockerfile_wine import WineRunner
