@@ -48,7 +48,7 @@ code, .mono { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monosp
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 caption { text-align: left; padding: .5rem .7rem; color: var(--soft); font-size: .88rem; }
 th, td { text-align: left; vertical-align: top; padding: .38rem .7rem; border-top: 1px solid var(--line); }
-thead th { border-top: 0; background: var(--panel); font-weight: 600; white-space: nowrap; }
+thead th { border-top: 0; background: var(--panel); font-weight: 600; vertical-align: bottom; }
 tbody th { font-weight: 500; overflow-wrap: anywhere; min-width: 11rem; }
 td { overflow-wrap: anywhere; }
 table.facts th { width: 11rem; color: var(--soft); }
