@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -47,13 +48,20 @@ class CommandFailed(RuntimeError):
 
 
 def run(command: Command) -> str:
-    """Runs one command to its end and gives its stdout. Raises: CommandFailed."""
+    """Runs one command to its end and gives its stdout. Raises: CommandFailed.
+
+    Its output goes into files: at the end of a pipe one would wait for what it left running too, as Wine does its server.
+    """
     environment = {key: value for key, value in os.environ.items() if key not in _PERSONAL} | command.env
-    result = subprocess.run(command.argv, cwd=command.cwd, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode:
-        message = f"{' '.join(command.argv)} ended with {result.returncode}:\n{result.stderr[-3000:]}"
-        raise CommandFailed(message)
-    return result.stdout
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        status = subprocess.run(
+            command.argv, cwd=command.cwd, env=environment, stdout=out, stderr=err, check=False
+        ).returncode
+        out.seek(0)
+        err.seek(0)
+        if status:
+            raise CommandFailed(f"{' '.join(command.argv)} ended with {status}:\n{err.read()[-3000:]}")
+        return out.read()
 
 
 # Python's modules are compiled once, as where wingo is installed.
