@@ -25,7 +25,7 @@ _PLAIN = (
     "ENV NAME_{n}=value-{n}",
     "COPY --from=tools /tool-{n}.exe C:/tools/",
     "RUN mkdir C:\\data\\d{n} && echo {n} > C:\\data\\d{n}\\number.txt",
-    "WORKDIR C:/work/w{n}",
+    "WORKDIR C:/place/w{n}",
     'RUN setx /M KEY_{n} "C:\\data\\d{n}"',
     "RUN if not exist C:\\none{n} (reg add HKLM\\SOFTWARE\\Example /v V{n} /t REG_DWORD /d {n} /f)",
 )

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.errors import ContentError, HostError
 from wingo.golang.builds import BuildRequest as GoRequest
 from wingo.golang.builds import Checked, Go
 from wingo.golang.command import GoFlags
 from wingo.golang.toolchain import find_toolchain
 from wingo.pipeline.bases import BaseChoice, choose_bases
+from wingo.pipeline.healing import build_healing
 from wingo.pipeline.memo import begin, content_unchanged, memo_key, read_memo
 from wingo.pipeline.places import Places
 from wingo.pipeline.report import BuildReport
@@ -68,17 +67,7 @@ def build(request: BuildRequest, host: Host) -> BuildReport:
         ContentError: a base is not what it claims to be.
         ChecksFailed: the result would not work; nothing was shipped.
     """
-    started = time.monotonic()
-    with Places(host, request.settings) as places:
-        try:
-            report = _build(request, host, places)
-        except (ContentError, HostError):
-            # What is damaged in the cache is thrown out when it is read: what it was is made or fetched again, once.
-            if not places.healed:
-                raise
-            report = _build(request, host, places)
-    timings = {**report.timings, "total": round(time.monotonic() - started, 3)}
-    return msgspec.structs.replace(report, timings=timings)
+    return build_healing(host, request.settings, lambda places: _build(request, host, places))
 
 
 def _build(request: BuildRequest, host: Host, places: Places) -> BuildReport:

@@ -7,17 +7,17 @@ stand for; what it does not need, planning and building among it, it does not im
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from wingo.errors import ContentError, HostError
+from wingo.errors import HostError
 from wingo.oci.digest import Digest
 from wingo.oci.place import Place, parse_place
 from wingo.pipeline.dockerfile_request import DockerfileRequest
+from wingo.pipeline.healing import build_healing
 from wingo.pipeline.memo import Beginning, Memo, begin, content_unchanged, keep_memo, memo_key, observed, read_memo
 from wingo.pipeline.places import Places
 from wingo.pipeline.report import BuildReport
@@ -75,17 +75,7 @@ def build_dockerfile(request: DockerfileBuild, host: Host) -> BuildReport:
         RemoteError: a registry refuses or cannot be reached.
         ContentError: a base is not what it claims to be.
     """
-    started = time.monotonic()
-    with Places(host, request.build.settings) as places:
-        try:
-            report = _build(request, host, places)
-        except (ContentError, HostError):
-            # What is damaged in the cache is thrown out when it is read: what it was is made or fetched again, once.
-            if not places.healed:
-                raise
-            report = _build(request, host, places)
-    timings = {**report.timings, "total": round(time.monotonic() - started, 3)}
-    return msgspec.structs.replace(report, timings=timings)
+    return build_healing(host, request.build.settings, lambda places: _build(request, host, places))
 
 
 def _build(request: DockerfileBuild, host: Host, places: Places) -> BuildReport:
